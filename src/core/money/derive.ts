@@ -16,13 +16,14 @@
  * It does not know the limits: whether one counts usd_micros at all, and so whether `unpriced` matters, is
  * for its caller to see.
  */
+import { assert } from "../assert.ts";
+import { divideUp, divideUpLarge } from "../division.ts";
 import type { Action, Amount, ModelUsage } from "../operation.ts";
 import type { PolicyDocument, PriceRule, UnpricedRule } from "../policy/document.ts";
 import { reject, type Rejection } from "../rejection.ts";
 import { MAX_UNITS, type Units } from "../units.ts";
 import { compilePatterns, type Matcher } from "../wildcard.ts";
-import { assert } from "../assert.ts";
-import { type Decimal, divideUp, divideUpLarge, parseDecimal } from "./decimal.ts";
+import { type Decimal, parseDecimal } from "./decimal.ts";
 import { cost, createPriceBook, createScale, type Price, type PriceBook } from "./price.ts";
 
 /** The part of a policy that turns usage into amounts, compiled. */
@@ -229,9 +230,9 @@ const tooMuch = (meter: string): Rejection =>
 /** ⌈bytes ÷ bytes per token⌉; `undefined` above 2^53−1. */
 function tokensOf(bytes: Units, { digits, power }: BytesPerToken): Units | undefined {
   const dividend = bytes * Number(power);
-  return dividend <= MAX_UNITS
-    ? divideUp(dividend, Number(digits))
-    : divideUpLarge(BigInt(bytes) * power, digits);
+  if (dividend <= MAX_UNITS) return divideUp(dividend, Number(digits));
+  const tokens = divideUpLarge(BigInt(bytes) * power, digits);
+  return tokens > BigInt(MAX_UNITS) ? undefined : Number(tokens);
 }
 
 function toFraction({ digits, places }: Decimal): BytesPerToken {

@@ -18,11 +18,12 @@
  * Example, places = 2: input 2.50, output 10, cache_read 1.25 are 250, 1000 and 125 parts. 1,001 tokens in,
  * of which 400 from the cache, and 3 out: 601·250 + 400·125 + 3·1000 = 203,250 parts = 2,032.5, charged 2,033.
  */
+import { divideUp, divideUpLarge } from "../division.ts";
 import type { ModelUsage } from "../operation.ts";
 import type { PriceRule } from "../policy/document.ts";
 import { MAX_UNITS, type Units } from "../units.ts";
 import { compilePattern, type Matcher } from "../wildcard.ts";
-import { divideUp, divideUpLarge, parseDecimal, toParts } from "./decimal.ts";
+import { parseDecimal, toParts } from "./decimal.ts";
 
 /** Parts per token, or per call, in the two forms of M2. `rough` is exact below 2^53. */
 interface Parts {
@@ -119,7 +120,8 @@ export function cost(
   const rough = (called?.call?.rough ?? 0) + (tokens === undefined ? 0 : roughTokens(tokens));
   if (rough <= MAX_UNITS) return divideUp(rough, scale.partsPerMicro.rough); // (M2)
   const exact = (called?.call?.exact ?? 0n) + (tokens === undefined ? 0n : exactTokens(tokens));
-  return divideUpLarge(exact, scale.partsPerMicro.exact);
+  const micros = divideUpLarge(exact, scale.partsPerMicro.exact);
+  return micros > BigInt(MAX_UNITS) ? undefined : Number(micros);
 }
 
 /** Tokens to be priced. `input` and `output` are all of them, those counted in `usage` included. */
