@@ -19,6 +19,8 @@ export interface Call {
   readonly caller: Caller;
   /** When the caller stops waiting, milliseconds since the Unix epoch; Infinity: never said. */
   readonly deadline: number;
+  /** True once the caller has gone: a Reserve that still waits then is not made (S28). Absent: it stays. */
+  readonly cancelled?: () => boolean;
 }
 
 export type Done<T> = (answer: T | Rejection) => void;

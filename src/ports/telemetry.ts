@@ -5,9 +5,19 @@ import type { Decision, DecisionSource, DenyReason } from "../core/verdict.ts";
 
 export type ReservationEnd = "committed" | "released" | "expired" | "late";
 
+/** One decision of Check, Reserve, Extend or Consume, dry runs included. */
+export interface Decided {
+  readonly op: OperationName;
+  readonly decision: Decision;
+  /** "" unless denied. */
+  readonly reason: DenyReason | "";
+  readonly source: DecisionSource;
+  /** For the tenants that `--metrics-tenants` lists; never a label otherwise. */
+  readonly tenant: string;
+}
+
 export interface Telemetry {
-  /** One decision of Check, Reserve, Extend or Consume (dry runs included); `reason` is "" unless denied. */
-  decided(op: OperationName, decision: Decision, reason: DenyReason | "", source: DecisionSource): void;
+  decided(decided: Decided): void;
   /** `limit`: the limit's metric label (its name, or "other"), "" where no limit refused. */
   denied(limit: string, reason: DenyReason): void;
   shadowDenied(limit: string): void;
@@ -20,6 +30,14 @@ export interface Telemetry {
   idempotencyEvicted(): void;
   policyReloaded(): void;
   policyReloadFailed(): void;
+}
+
+/** What the transport and the composition measure. */
+export interface Timings {
+  /** From an operation read to its answer made, milliseconds; also inside Batch and Stream. */
+  decided(op: OperationName, ms: number): void;
+  /** One message to the lease store, milliseconds. */
+  stored(op: "sync" | "read", status: "ok" | "fault", ms: number): void;
 }
 
 /** What a scrape reads from the engine. */
