@@ -157,6 +157,18 @@ describe("money", () => {
     expect(Math.min(refused, exact)).toBeGreaterThan(200);
   });
 
+  it("M2: sums just above 2^53, where a float would be off by one", () => {
+    // Parts of 1/1000: 1001 · (1000 k + 1) is one part above a whole usd_micro, and odd for even k.
+    const tariff = tariffOf(flat({ input: "1.001" }));
+    fc.assert(
+      fc.property(fc.integer({ min: 8_998_200_000, max: 8_998_200_000 * 7 }), (k) => {
+        const tokens = 1000 * k + 1;
+        const cost = (1001n * BigInt(tokens) + 999n) / 1000n;
+        expect(charged(tariff, inputs(tokens))).toBe(Number(cost));
+      }),
+    );
+  });
+
   it("S5: the parts cost at least the whole, and less than one usd_micro each more", () => {
     const counts = fc.array(fc.nat({ max: 100_000 }), { minLength: 1, maxLength: 20 });
     fc.assert(

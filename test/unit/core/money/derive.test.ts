@@ -245,12 +245,14 @@ describe("S5: money", () => {
 
   it("derived units above 2^53−1 are refused, up to there they are exact", () => {
     const half = (MAX_UNITS - 1) / 2;
-    expect(rejected({ usage: { inputTokens: MAX_UNITS, outputTokens: 1 } })[0]).toBe("BAD_AMOUNT");
+    const whole = { inputTokens: MAX_UNITS, outputTokens: 1 };
+    expect(rejected({ usage: whole, amounts: { usd_micros: 0 } })[0]).toBe("BAD_AMOUNT");
+    expect(rejected({ usage: whole, amounts: { tokens: 0 } })[0]).toBe("BAD_AMOUNT");
     expect(rejected({ name: "plain", usage: { inputTokens: half + 1 } })[0]).toBe("BAD_AMOUNT");
     expect(dollars({ name: "plain", usage: { inputTokens: half } })).toBe(MAX_UNITS - 1);
     // Stated ones are not derived: there is nothing to refuse.
     const amounts = { tokens: 1, usd_micros: 1 };
-    expect(dollars({ amounts, usage: { inputTokens: MAX_UNITS, outputTokens: 1 } })).toBe(1);
+    expect(dollars({ amounts, usage: whole })).toBe(1);
   });
 });
 
@@ -418,6 +420,18 @@ describe("S6: a model that the price book lacks", () => {
     const costs = prices.map((unpriced) => dollars({ ...asked, policy: { unpriced } }));
     expect(costs).toEqual([10_007, 10_000, 10_001]);
     expect(derived(asked).unpriced).toBe("deny");
+  });
+
+  it("a charge and a fee that are too much together are refused", () => {
+    const policy: Partial<Money> = { unpriced: { kind: "charge", units: MAX_UNITS } };
+    expect(dollars({ name, usage, policy })).toBe(MAX_UNITS);
+    const asked = {
+      kind: "tool.call",
+      name: "web.search",
+      usage: { ...usage, model: name },
+      policy,
+    };
+    expect(rejected(asked)[0]).toBe("BAD_AMOUNT");
   });
 
   it("does not matter where usd_micros are stated, or where there is no usage", () => {
