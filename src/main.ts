@@ -16,8 +16,6 @@ if (major < 22 || (major === 22 && minor < 12)) {
 }
 const v8 = await import("node:v8");
 v8.setFlagsFromString("--semi-space-growth-factor=1");
-const { enableCompileCache } = await import("node:module");
-enableCompileCache();
 
 const output = (stream: NodeJS.WriteStream): Output => {
   // A reader that went away (`imprest balance --watch | head -1`) is the end, not a defect.
@@ -49,4 +47,10 @@ const host: Host = {
 };
 
 const { run } = await import("./cli/run.ts");
-process.exit(await run(host));
+try {
+  process.exit(await run(host));
+} catch (defect) {
+  const trace = defect instanceof Error ? defect.stack : String(defect);
+  process.stderr.write(`imprest: a defect: ${trace}\n`);
+  process.exit(1);
+}

@@ -65,7 +65,7 @@ export function configure(
     const read = readFlag(name, flag, texts, problems);
     if (problems.length === wrong) values[name] = flag.gather(read);
   }
-  countPositionals(expected, typed.positionals, problems);
+  countPositionals(expected, typed, problems);
   return { values, given, positionals: typed.positionals, help: typed.help, problems };
 }
 
@@ -73,6 +73,7 @@ interface Typed {
   readonly flags: ReadonlyMap<string, readonly Given[]>;
   readonly positionals: readonly string[];
   readonly help: boolean;
+  readonly hasUnknown: boolean;
 }
 
 function readArguments(flags: Flags, argv: readonly string[], problems: Problem[]): Typed {
@@ -80,6 +81,7 @@ function readArguments(flags: Flags, argv: readonly string[], problems: Problem[
   const given = new Map<string, Given[]>();
   const positionals: string[] = [];
   let help = false;
+  let hasUnknown = false;
   /** The repeatable flag whose values may still follow: `--subject run=r-7 user=ann`. */
   let open: Given[] | undefined;
 
@@ -109,8 +111,10 @@ function readArguments(flags: Flags, argv: readonly string[], problems: Problem[
     if (token.kind !== "option") continue;
     const flag = known.get(token.name);
     if (token.name === "help") help = true;
-    else if (flag === undefined) problems.push(unknownFlag(token.rawName, known.keys()));
-    else {
+    else if (flag === undefined) {
+      problems.push(unknownFlag(token.rawName, known.keys()));
+      hasUnknown = true;
+    } else {
       const texts = given.get(token.name) ?? [];
       texts.push({
         where: token.rawName,
@@ -120,7 +124,7 @@ function readArguments(flags: Flags, argv: readonly string[], problems: Problem[
       if (flag.repeats) open = texts;
     }
   }
-  return { flags: given, positionals, help };
+  return { flags: given, positionals, help, hasUnknown };
 }
 
 /**
@@ -186,13 +190,14 @@ function readFlag(
 
 function countPositionals(
   expected: readonly Positional[],
-  found: readonly string[],
+  { positionals, hasUnknown }: Typed,
   problems: Problem[],
 ): void {
-  for (const { name, help } of expected.slice(found.length)) {
+  for (const { name, help } of expected.slice(positionals.length)) {
     problems.push({ where: name, found: "nothing", allowed: help });
   }
-  for (const stray of found.slice(expected.length)) {
+  // A stray word may be the value of a flag that was mistyped: one typo is one error.
+  for (const stray of hasUnknown ? [] : positionals.slice(expected.length)) {
     problems.push({
       where: "arguments",
       found: quoted(stray),

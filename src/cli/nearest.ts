@@ -1,7 +1,7 @@
-/** The name that a typo most likely meant; `undefined` where none is near (more than a third of it differs). */
+/** The name that a typo most likely meant; `undefined` where more than two letters or a third of it differ. */
 export function nearest(typo: string, names: Iterable<string>): string | undefined {
   let best: string | undefined;
-  let least = Math.max(1, Math.floor(typo.length / 3)) + 1;
+  let least = Math.min(typo.length - 1, Math.max(2, Math.floor(typo.length / 3))) + 1;
   for (const name of names) {
     const edits = editsBetween(typo, name);
     if (edits < least) [best, least] = [name, edits];

@@ -1,7 +1,7 @@
 /** The flags that say who asks for what, and what of the messages they make. */
 import {
-  Action,
-  Amount,
+  type Action,
+  type Amount,
   ModelUsage,
   Outcome,
   Subject,

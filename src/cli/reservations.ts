@@ -1,6 +1,6 @@
 /** `imprest reservations`: what is held open by this sidecar, and giving one of it back by hand. */
 import {
-  ListReservationsResponse,
+  type ListReservationsResponse,
   QuotaServiceService as Service,
   type Reservation,
   type Subject,
@@ -38,7 +38,6 @@ export const reservations: Command = defineCommand({
       line: "imprest reservations --tenant acme --subject run=r-7 --json",
       says: "What does one run hold?",
     },
-    { line: "imprest reservations release ID --tenant acme", says: "Give one back." },
   ],
   run: (host, { values }) =>
     withSidecar(host, "reservations", values, async (connection) => {
@@ -110,7 +109,7 @@ export const reservationsRelease: Command = defineCommand({
   check: ({ values }) => checkConnection({ values }),
   examples: [
     {
-      line: "imprest reservations release ID --tenant acme --reason 'agent is gone'",
+      line: "imprest reservations release ID --tenant acme --reason agent-gone",
       says: "Free what it holds.",
     },
   ],

@@ -10,7 +10,7 @@ interface Entry extends Summary {
   readonly load: () => Promise<Command>;
 }
 
-const COMMANDS: readonly Entry[] = [
+export const COMMANDS: readonly Entry[] = [
   {
     name: "sidecar",
     summary: "The data plane, next to an agent.",

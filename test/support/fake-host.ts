@@ -1,0 +1,34 @@
+/** A machine for the command that keeps what is printed and sends the signals that a test asks for. */
+import type { Host, Output } from "../../src/cli/host.ts";
+
+export interface FakeHost extends Host {
+  readonly printed: { stdout: string; stderr: string };
+  /** What SIGTERM does. */
+  signal(): void;
+}
+
+export interface FakeHostOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly isTty?: boolean;
+}
+
+export function createFakeHost(argv: readonly string[], options: FakeHostOptions = {}): FakeHost {
+  const printed = { stdout: "", stderr: "" };
+  const stop = new AbortController();
+  const output = (name: "stdout" | "stderr"): Output => ({
+    write: (text) => void (printed[name] += text),
+    isTty: options.isTty ?? false,
+    columns: () => (options.isTty === true ? 100 : undefined),
+  });
+  return {
+    argv,
+    env: options.env ?? {},
+    stdout: output("stdout"),
+    stderr: output("stderr"),
+    root: new URL("../../", import.meta.url),
+    stopSignal: () => stop.signal,
+    onDefect: () => undefined,
+    printed,
+    signal: () => stop.abort("SIGTERM"),
+  };
+}
