@@ -1,0 +1,111 @@
+/**
+ * Binds a gRPC server to an address.
+ *
+ * A process that was killed leaves its socket file behind, and a live one says EADDRINUSE just the same: the
+ * file is tried first, and replaced only where nobody answers. The permission bits are set by the umask that
+ * holds while the file is made, so that there is no moment in which others could connect, or could not.
+ */
+import { chmodSync, chownSync, lstatSync, readFileSync, unlinkSync } from "node:fs";
+import { connect } from "node:net";
+import { type Server, ServerCredentials } from "@grpc/grpc-js";
+import { formatAddress, type ListenAddress } from "./address.ts";
+
+/** What the operator has to change before the server can start. */
+export class BindError extends Error {
+  override readonly name = "BindError";
+}
+
+export interface SocketRights {
+  /** 0 … 0o777. */
+  readonly mode: number;
+  /** Name or number; "": the group of the process. */
+  readonly group: string;
+}
+
+/** The address with the port that the system chose. Rejects with {@link BindError}. */
+export async function bind(
+  server: Server,
+  address: ListenAddress,
+  rights: SocketRights,
+): Promise<ListenAddress> {
+  if (address.kind === "unix") {
+    await bindSocket(server, address.path, rights);
+    return address;
+  }
+  const port = await bindText(server, formatAddress(address));
+  return { ...address, port };
+}
+
+function bindText(server: Server, text: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const failed = (cause: Error): void => {
+      const inUse = cause.message.includes("EADDRINUSE");
+      const why = inUse ? "the address is in use" : cause.message;
+      reject(new BindError(`cannot listen on ${text}: ${why}`, { cause }));
+    };
+    try {
+      server.bindAsync(text, ServerCredentials.createInsecure(), (error, port) => {
+        if (error === null) resolve(port);
+        else failed(error);
+      });
+    } catch (error) {
+      failed(error instanceof Error ? error : new Error(String(error)));
+    }
+  });
+}
+
+async function bindSocket(server: Server, path: string, rights: SocketRights): Promise<void> {
+  const text = `unix:${path}`;
+  const gid = rights.group === "" ? undefined : groupId(rights.group);
+  await removeStale(path);
+  // Where the group is yet to be set, nobody else may connect until it is.
+  const madeWith = gid === undefined ? rights.mode : rights.mode & 0o700;
+  const before = process.umask(~madeWith & 0o777);
+  try {
+    await bindText(server, text);
+  } finally {
+    process.umask(before);
+  }
+  if (gid === undefined) return;
+  try {
+    chownSync(path, -1, gid);
+    chmodSync(path, rights.mode);
+  } catch (cause) {
+    throw new BindError(`cannot give ${text} to the group ${rights.group}`, { cause });
+  }
+}
+
+async function removeStale(path: string): Promise<void> {
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) return;
+  if (!stat.isSocket()) throw new BindError(`unix:${path} exists and is no socket`);
+  if (await isAnswered(path)) throw new BindError(`a live process listens on unix:${path}`);
+  try {
+    unlinkSync(path);
+  } catch (cause) {
+    throw new BindError(`cannot replace the stale socket unix:${path}`, { cause });
+  }
+}
+
+/** Only a refusal shows that nobody is there: a socket that is full, or not ours to open, is in use. */
+function isAnswered(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", (error: NodeJS.ErrnoException) => {
+      resolve(error.code !== "ECONNREFUSED" && error.code !== "ENOENT");
+    });
+  });
+}
+
+/** Node resolves group names only for setgid. */
+function groupId(group: string): number {
+  if (/^[0-9]{1,9}$/.test(group)) return Number(group);
+  const lines = readFileSync("/etc/group", "utf8").split("\n");
+  const fields = lines.map((line) => line.split(":")).find(([name]) => name === group);
+  if (fields === undefined) throw new BindError(`there is no group ${group} in /etc/group`);
+  return Number(fields[2]);
+}

@@ -1,0 +1,60 @@
+/**
+ * The calls that are open, and whether new ones are taken. Health and reflection do not pass here: they
+ * answer to the end.
+ */
+import type { Rejection } from "../../core/rejection.ts";
+
+/** Soon: another process takes the address over, or this one is back. */
+const RETRY_MS = 1000;
+
+export const DRAINING: Rejection = {
+  rejected: true,
+  reason: "DRAINING",
+  message: "the sidecar is draining and takes no new calls",
+  retryAfterMs: RETRY_MS,
+};
+
+/** A call that may stay open for long, and is told to come to an end. */
+export interface LongCall {
+  drain(): void;
+}
+
+export interface Gate {
+  isDraining(): boolean;
+  enter(): void;
+  leave(): void;
+  /** A long call enters and leaves as any other, besides. */
+  enterLong(call: LongCall): void;
+  leaveLong(call: LongCall): void;
+  longCalls(): number;
+  /** From here on new calls are refused. Resolves when no call is open. */
+  drain(): Promise<void>;
+}
+
+export function createGate(): Gate {
+  let open = 0;
+  let whenIdle: PromiseWithResolvers<void> | undefined;
+  const long = new Set<LongCall>();
+
+  return {
+    isDraining: () => whenIdle !== undefined,
+    enter: () => {
+      open += 1;
+    },
+    leave: () => {
+      open -= 1;
+      if (open === 0) whenIdle?.resolve();
+    },
+    enterLong: (call) => void long.add(call),
+    leaveLong: (call) => void long.delete(call),
+    longCalls: () => long.size,
+    drain: () => {
+      if (whenIdle === undefined) {
+        whenIdle = Promise.withResolvers();
+        for (const call of long) call.drain();
+        if (open === 0) whenIdle.resolve();
+      }
+      return whenIdle.promise;
+    },
+  };
+}

@@ -1,0 +1,124 @@
+/**
+ * The gRPC side of a sidecar: QuotaService, health and reflection on any number of addresses, health alone on
+ * one more.
+ *
+ * The order of a drain, each step for a reason (S36):
+ *   refuse new calls, NOT_SERVING    callers go elsewhere, and hear why
+ *   wait for the open calls          by our own count: the library's includes connections that only idle
+ *   close the listeners              the library removes the socket file at once, so this comes last
+ */
+import {
+  logVerbosity,
+  Server,
+  type ServerInterceptor,
+  type ServerOptions,
+  setLogVerbosity,
+} from "@grpc/grpc-js";
+import type { Log } from "../../ports/log.ts";
+import type { Quota } from "../../ports/quota.ts";
+import type { Timings } from "../../ports/telemetry.ts";
+import { formatAddress, type ListenAddress, type TcpAddress } from "./address.ts";
+import { bind, type SocketRights } from "./bind.ts";
+import { createGate } from "./gate.ts";
+import { createHealth } from "./health.ts";
+import { createReflection } from "./reflection.ts";
+import { createService } from "./service.ts";
+
+/** S33. */
+const MOST_MESSAGE_BYTES = 4 * 1024 * 1024;
+/** On one connection: above what a stream or a pool of threads needs, below what would hurt. */
+const MOST_CONCURRENT_CALLS = 2000;
+/** After the last of our calls has ended nobody needs a connection for long. */
+const GOODBYE_MS = 100;
+
+const OPTIONS: ServerOptions = {
+  // Its bookkeeping costs 2 % of a call, and nobody looks.
+  "grpc.enable_channelz": 0,
+  "grpc.max_receive_message_length": MOST_MESSAGE_BYTES,
+  "grpc.max_concurrent_streams": MOST_CONCURRENT_CALLS,
+};
+
+export interface GrpcOptions {
+  readonly quota: Quota;
+  readonly listen: readonly ListenAddress[];
+  readonly rights: SocketRights;
+  readonly health: TcpAddress;
+  /** See {@link createService}. */
+  readonly tenant: string;
+  /** The compiled contract, for reflection. */
+  readonly descriptorSet: Uint8Array;
+  readonly timings: Timings;
+  readonly log: Log;
+}
+
+/** Where it listens, in the form of the flags, ports resolved. */
+export interface GrpcAddresses {
+  readonly listen: readonly string[];
+  readonly health: string;
+}
+
+export interface GrpcServer {
+  /** Listens, NOT_SERVING. Rejects with a BindError, and then listens nowhere. */
+  start(): Promise<GrpcAddresses>;
+  /** Health says SERVING from here. */
+  serve(): void;
+  /** Refuses new calls; resolves when no call is open. */
+  drain(): Promise<void>;
+  /** Closes the listeners, and after a moment whatever is still open. */
+  close(): Promise<void>;
+}
+
+export function createGrpcServer(options: GrpcOptions): GrpcServer {
+  // The library writes to standard error what it also throws.
+  setLogVerbosity(logVerbosity.NONE);
+  const gate = createGate();
+  const health = createHealth();
+  const service = createService({ ...options, gate });
+
+  // One interceptor for all: each that a call passes through costs it a wrapper.
+  const answer: ServerInterceptor = (method, call) =>
+    service.intercept(method.path, call) ?? health.interceptor(method, call);
+  const main = new Server({ ...OPTIONS, interceptors: [answer] });
+  main.addService(service.definition, service.implementation);
+  health.addTo(main);
+  createReflection(options.descriptorSet).addToServer(main);
+  const probes = new Server({ ...OPTIONS, interceptors: [health.interceptor] });
+  health.addTo(probes);
+  const servers = [main, probes];
+
+  return {
+    async start() {
+      try {
+        const listen: string[] = [];
+        // One after the other: the umask of a socket must not leak into another's.
+        for (const address of options.listen) {
+          listen.push(formatAddress(await bind(main, address, options.rights)));
+        }
+        const probed = await bind(probes, options.health, options.rights);
+        return { listen, health: formatAddress(probed) };
+      } catch (error) {
+        for (const server of servers) server.forceShutdown();
+        throw error;
+      }
+    },
+    serve: () => health.serving(),
+    async drain() {
+      const idle = gate.drain();
+      health.notServing();
+      await idle;
+    },
+    async close() {
+      await Promise.all(servers.map(shutDown));
+    },
+  };
+}
+
+function shutDown(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => server.forceShutdown(), GOODBYE_MS);
+    server.tryShutdown(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
