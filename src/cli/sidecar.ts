@@ -181,17 +181,18 @@ async function serve(host: Host, config: SidecarConfig): Promise<number> {
       resolve(1);
     });
   });
+  const running = createSidecar(config, { log });
   try {
-    const running = await createSidecar(config);
-    const status = await ended;
-    await running.stop();
-    return status;
+    await running.start();
   } catch (error) {
     if (!(error instanceof ConfigurationError)) throw error;
     const lines = error.problems.map((problem) => `  ${problem}\n`);
     host.stderr.write(`imprest sidecar: nothing was started\n${lines.join("")}`);
     return 2;
   }
+  const status = await ended;
+  await running.drain();
+  return status;
 }
 
 export const sidecar: Command = defineCommand({
