@@ -29,7 +29,7 @@ const MOST_MESSAGE_BYTES = 4 * 1024 * 1024;
 /** On one connection: above what a stream or a pool of threads needs, below what would hurt. */
 const MOST_CONCURRENT_CALLS = 2000;
 /** After the last of our calls has ended nobody needs a connection for long. */
-const GOODBYE_MS = 100;
+export const GOODBYE_MS = 100;
 
 const OPTIONS: ServerOptions = {
   // Its bookkeeping costs 2 % of a call, and nobody looks.
@@ -64,7 +64,7 @@ export interface GrpcServer {
   serve(): void;
   /** Refuses new calls; resolves when no call is open. */
   drain(): Promise<void>;
-  /** Closes the listeners, and after a moment whatever is still open. */
+  /** Closes the listeners, and after {@link GOODBYE_MS} whatever is still open. */
   close(): Promise<void>;
 }
 

@@ -1,0 +1,198 @@
+/**
+ * The sidecar, put together: a policy source, an engine on the embedded store, and the listeners. Everything
+ * that it needs from the machine can be handed in, so that tests and the demo run the same composition.
+ */
+import { createCalendar } from "../adapters/calendar/calendar.ts";
+import { BindError } from "../adapters/grpc/bind.ts";
+import { createGrpcServer, GOODBYE_MS, type GrpcServer } from "../adapters/grpc/server.ts";
+import { createHttpServer, type HttpServer } from "../adapters/http/server.ts";
+import { createLog } from "../adapters/log/pino.ts";
+import { createMemoryLeaseStore } from "../adapters/memory/lease-store.ts";
+import { createFilePolicySource } from "../adapters/policy/file-source.ts";
+import { createClock } from "../adapters/system/clock.ts";
+import { createRng } from "../adapters/system/rng.ts";
+import { meterStore } from "../adapters/telemetry/metered-store.ts";
+import { createMetrics, type Metrics } from "../adapters/telemetry/metrics.ts";
+import { formatAddress } from "../adapters/grpc/address.ts";
+import type { PolicyDocument } from "../core/policy/document.ts";
+import type { DurationMs } from "../core/time.ts";
+import { createEngine, type Engine } from "../engine/driver.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { LeaseStore } from "../ports/lease-store.ts";
+import type { Log } from "../ports/log.ts";
+import type { PolicySource } from "../ports/policy-source.ts";
+import type { Rng } from "../ports/rng.ts";
+import { readDescriptorSet } from "./descriptors.ts";
+import { createReadiness, type Readiness } from "./readiness.ts";
+import { createReloader, describeProblem } from "./reloader.ts";
+import { ConfigurationError, type SidecarConfig } from "./sidecar-config.ts";
+
+/** Kept back of the drain timeout, to settle and to close what is still open then. */
+const CLOSING_MS: DurationMs = GOODBYE_MS + 100;
+
+/** What a test or the demo replaces. */
+export interface SidecarDeps {
+  readonly log?: Log;
+  readonly source?: PolicySource;
+  readonly clock?: Clock;
+  readonly rng?: Rng;
+  readonly store?: LeaseStore;
+}
+
+/** Where it listens, in the form of the flags, ports resolved. */
+export interface Addresses {
+  readonly listen: readonly string[];
+  readonly health: string;
+  readonly http: string;
+}
+
+export interface Sidecar {
+  /**
+   * Resolves once every listener answers and health says SERVING.
+   * @throws ConfigurationError where the operator has to change something; then nothing listens
+   */
+  start(): Promise<Addresses>;
+  /** Refuses new calls, lets open ones finish, settles, closes; at most the drain timeout. */
+  drain(): Promise<void>;
+  /** The same without waiting for anybody. */
+  stop(): Promise<void>;
+}
+
+interface Running {
+  readonly engine: Engine;
+  readonly grpc: GrpcServer;
+  readonly http: HttpServer;
+  readonly store: LeaseStore;
+  stopWatching(): void;
+}
+
+export function createSidecar(config: SidecarConfig, deps: SidecarDeps = {}): Sidecar {
+  const log = deps.log ?? createLog({ level: config.logLevel, holder: config.holder });
+  const readiness = createReadiness();
+  let running: Running | undefined;
+  let ended: Promise<void> | undefined;
+
+  const end = async (patienceMs: DurationMs): Promise<void> => {
+    if (running === undefined) return;
+    readiness.drain();
+    log.info({}, "draining");
+    try {
+      await within(patienceMs, running.grpc.drain());
+      await running.engine.drain();
+    } finally {
+      await dismantle(running);
+    }
+    log.info({}, "drained");
+  };
+
+  return {
+    async start() {
+      const parts = await assemble(config, deps, { log, readiness });
+      const addresses = await listen(config, parts).catch(async (error: unknown) => {
+        await dismantle(parts);
+        throw error;
+      });
+      running = parts;
+      parts.grpc.serve();
+      readiness.serve();
+      const { tenant, idempotencyKeys, version } = config;
+      log.info({ ...addresses, version, tenant, idempotencyKeys, store: "memory:" }, "serving");
+      return addresses;
+    },
+    drain: () => (ended ??= end(Math.max(0, config.drainTimeoutMs - CLOSING_MS))),
+    stop: () => (ended ??= end(0)),
+  };
+}
+
+async function assemble(
+  config: SidecarConfig,
+  deps: SidecarDeps,
+  shared: { readonly log: Log; readonly readiness: Readiness },
+): Promise<Running> {
+  const { log, readiness } = shared;
+  const clock = deps.clock ?? createClock();
+  const calendar = createCalendar();
+  const source = deps.source ?? createFilePolicySource(config.policy, { clock });
+  const document = await loadPolicy(source, config.policy);
+  let engine: Engine | undefined;
+  const metrics = createMetrics({
+    version: config.version,
+    tenants: config.metricsTenants,
+    gauges: () => engine,
+  });
+  const { telemetry, timings } = metrics;
+  const store = meterStore(deps.store ?? createMemoryLeaseStore(() => clock.wall()), timings);
+  log.info({ store: "memory:" }, "units are kept in this process: right for one replica alone");
+  const { idempotencyKeys, waitMs } = config;
+  const rng = deps.rng ?? createRng();
+  engine = createEngine({
+    ...{ document, calendar, clock, rng, store, log, telemetry, idempotencyKeys, waitMs },
+  });
+  readiness.watch(engine, document.version);
+  const reload = createReloader({ engine, readiness, telemetry, log });
+  return {
+    engine,
+    store,
+    grpc: createGrpcServer({
+      quota: engine,
+      listen: config.listen,
+      rights: { mode: config.socketMode, group: config.socketGroup },
+      health: config.health,
+      tenant: config.tenant,
+      descriptorSet: await readDescriptorSet(),
+      timings,
+      log,
+    }),
+    http: createHttp(config, readiness, metrics),
+    stopWatching: source.watch(reload),
+  };
+}
+
+const createHttp = (config: SidecarConfig, readiness: Readiness, metrics: Metrics): HttpServer =>
+  createHttpServer({
+    host: config.http.host,
+    port: config.http.port,
+    live: () => [],
+    ready: () => readiness.checks(),
+    metrics: () => metrics.expose(),
+    metricsType: metrics.contentType,
+  });
+
+async function dismantle({ engine, grpc, http, store, stopWatching }: Running): Promise<void> {
+  stopWatching();
+  await grpc.close();
+  await http.close();
+  engine.stop();
+  await store.close();
+}
+
+async function loadPolicy(source: PolicySource, path: string): Promise<PolicyDocument> {
+  const result = await source.load().catch((cause: unknown) => {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new ConfigurationError([`the policy ${path} cannot be read: ${why}`]);
+  });
+  if (result.ok) return result.document;
+  throw new ConfigurationError(result.problems.map((one) => `${path}:${describeProblem(one)}`));
+}
+
+/** All of them, or none and a {@link ConfigurationError}. */
+async function listen(config: SidecarConfig, { grpc, http }: Running): Promise<Addresses> {
+  const port = await http.start().catch((cause: unknown) => {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new ConfigurationError([`cannot listen on ${formatAddress(config.http)}: ${why}`]);
+  });
+  try {
+    const addresses = await grpc.start();
+    return { ...addresses, http: formatAddress({ ...config.http, port }) };
+  } catch (error) {
+    throw error instanceof BindError ? new ConfigurationError([error.message]) : error;
+  }
+}
+
+/** Resolves with `work`, and no later than after `ms`. */
+async function within(ms: DurationMs, work: Promise<void>): Promise<void> {
+  const late = Promise.withResolvers<void>();
+  const timer = setTimeout(late.resolve, ms);
+  await Promise.race([work, late.promise]);
+  clearTimeout(timer);
+}
