@@ -1,8 +1,8 @@
 /**
  * What the demo claims, checked against what the sidecar answered and what it says is left.
  *
- * D1 no claim holds by its wording: each compares two numbers that come from different places, the answers to
- *    the calls, the balances afterwards, and the traffic as planned.
+ *   IC1  no claim holds by its wording: each compares two numbers that come from different places, the answers to
+ *        the calls, the balances afterwards, and the traffic as planned.
  */
 import {
   type Balance,

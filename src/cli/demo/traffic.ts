@@ -6,8 +6,8 @@
  * model's window and each further call costs two dollars. Nobody looks at it for eight hours. All else is
  * ordinary work, that tenant's other runs included.
  *
- * T1 equal seeds give equal traffic: nothing here knows a clock or the machine's randomness.
- * T2 the calls of the loop carry one fingerprint and their prompts never shrink; all other fingerprints differ.
+ *   IT1  equal seeds give equal traffic: nothing here knows a clock or the machine's randomness.
+ *   IT2  the calls of the loop carry one fingerprint and their prompts never shrink; all other fingerprints differ.
  *
  * It does not say what a call costs: that is the sidecar's business, from the price book of the policy.
  */
@@ -87,7 +87,7 @@ function planLoop(between: Between): ModelCall[] {
       inputTokens,
       outputTokens,
     });
-    // The answer, and the chapters that it asked for, stay in the prompt (T2).
+    // The answer, and the chapters that it asked for, stay in the prompt (IT2).
     inputTokens = Math.min(WINDOW_TOKENS, inputTokens + outputTokens + between(3_000, 7_000));
   }
   return calls;
