@@ -26,4 +26,5 @@ done = quota.Commit(
     ),
     timeout=1,
 )
-print("charged", {amount.meter: amount.units for amount in done.charged})
+for amount in done.charged:
+    print(f"charged {amount.units} {amount.meter}")

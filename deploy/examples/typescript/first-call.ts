@@ -16,7 +16,7 @@ const quota = new QuotaService(
   process.env.IMPREST_ADDRESS ?? "unix:/tmp/imprest.sock",
   credentials.createInsecure(),
 );
-const call = (method: string, request: object) => promisify(quota[method]!.bind(quota))(request);
+const call = (method: string, request: object) => promisify(quota[method].bind(quota))(request);
 
 // Before the model call: hold the most that it may cost.
 const held = await call("Reserve", {
@@ -33,8 +33,5 @@ const done = await call("Commit", {
   reservationId: held.reservationId,
   usage: { inputTokens: 1200, outputTokens: 350 },
 });
-console.log(
-  "charged",
-  Object.fromEntries(done.charged.map((amount: any) => [amount.meter, amount.units])),
-);
+for (const { meter, units } of done.charged) console.log(`charged ${units} ${meter}`);
 quota.close();
