@@ -69,6 +69,8 @@ export interface Reserve extends Request {
   readonly idempotencyKey: string;
   readonly dryRun: boolean;
   readonly bestEffort: boolean;
+  /** Whether its end of stream releases it; told here only because equal keys need equal requests (S28). */
+  readonly releaseOnDisconnect?: boolean;
 }
 
 export interface Commit {

@@ -1,0 +1,77 @@
+/**
+ * The lease store in the process: `--store memory:`. Right for one sidecar, for development and for tests, and
+ * the reference that a remote store is compared with.
+ *
+ *   MS1  A message is one atomic step: it settles every block, then grants all needs or none.
+ *   MS2  `read` creates nothing and changes no balance.
+ *   MS3  A closed ledger is gone, but what it leaves to the next period of its family is kept.
+ *
+ * One holder: the process itself. It keeps nothing across a restart.
+ */
+import {
+  createLedger,
+  grant,
+  lacks,
+  settle,
+  viewOf,
+  type Ledger,
+  type LedgerBlock,
+  type LedgerSpec,
+} from "../../core/lease/ledger.ts";
+import { refill } from "../../core/limit/rate.ts";
+import type { LeaseStore } from "../../ports/lease-store.ts";
+
+/** `now`: whole milliseconds, never backwards. */
+export function createMemoryLeaseStore(now: () => number): LeaseStore {
+  const ledgers = new Map<string, Ledger>();
+  const families = new Map<string, Ledger>();
+
+  function open(spec: LedgerSpec): Ledger {
+    const known = ledgers.get(spec.key);
+    if (known) return known;
+    const latest = spec.family === "" ? undefined : families.get(spec.family);
+    const before = latest && latest.spec.start < spec.start ? latest : undefined;
+    const ledger = createLedger(spec, before, now());
+    ledgers.set(spec.key, ledger);
+    if (spec.family !== "" && (!latest || before)) families.set(spec.family, ledger);
+    return ledger;
+  }
+
+  const touch = (block: LedgerBlock): Ledger => {
+    const ledger = open(block.spec);
+    settle(ledger, block, now());
+    return ledger;
+  };
+
+  return {
+    sync(blocks, done) {
+      const touched = blocks.map(touch);
+      const short = blocks.map(({ need }, i) => isShort(touched[i], need));
+      const refused = short.includes(true);
+      done(
+        touched.map((ledger, i) => {
+          const block = blocks[i];
+          if (!refused && block) grant(ledger, block.need);
+          if (block?.close && ledger.out === 0) ledgers.delete(block.spec.key);
+          return { granted: ledger.granted, short: short[i] ?? false, view: viewOf(ledger) };
+        }),
+      );
+    },
+    read(keys, done) {
+      done(
+        keys.map((key) => {
+          const ledger = ledgers.get(key);
+          if (ledger?.rate) {
+            const room = Math.max(0, ledger.spec.capacity - ledger.out);
+            refill(ledger.rate, ledger.spec.refill, room, now());
+          }
+          return ledger && viewOf(ledger);
+        }),
+      );
+    },
+    close: () => Promise.resolve(),
+  };
+}
+
+const isShort = (ledger: Ledger | undefined, need: number): boolean =>
+  ledger !== undefined && lacks(ledger, need);

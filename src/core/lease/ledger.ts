@@ -1,0 +1,239 @@
+/**
+ * A ledger: the store's account of one limit instance (limit, values of `per`, period) for the whole fleet.
+ * `settle` and `grant` are the whole arithmetic; the memory store calls them, and what a remote store's
+ * scripts do is compared with them.
+ *
+ * A holder reports four cumulative totals that only grow (see ports/lease-store.ts) and two more:
+ *   overage   G  of `beyond`, what makes debt: actuals above their holds that no free unit covered
+ *   refunded  F  of `spent` on a rate, what was given back: a rate counts a reservation as spent at once, so
+ *                that the refill goes on while it is open, and refunds what was not used
+ * Each is merged by its maximum: a repeated message changes nothing.
+ *
+ *   budget  available = units + overdraft + carried − settled − out
+ *   slots   available = max − out
+ *   rate    available = level of the token bucket; level + out ≤ burst after each refill
+ *
+ *   LG1  out = Σ granted + beyond − spent − returned, and out ≥ 0.
+ *   LG2  A grant never exceeds what is available; a refused ask changes no balance.
+ *   LG3  Totals only grow; merging one message twice equals merging it once.
+ *   LG4  debt ≤ overage, and debt > 0 only while available < 0: units that come free pay it first.
+ *   LG5  What is carried into a period is at most `rollover`, and below zero only with `carryDebt`.
+ *
+ * Worked example: units 100. Grants of 60 and 40: available 0. The first is settled with 80 (spent 80, beyond 20,
+ * overage 20): available −20, debt 20. The second is returned whole: available 20, debt 0.
+ */
+import { assert } from "../assert.ts";
+import { fullBucket, refill, type RateBucket, type RateRule } from "../limit/rate.ts";
+import type { EpochMs } from "../time.ts";
+import type { Units } from "../units.ts";
+
+/** What a limit instance looks like. Of two versions the higher one's numbers hold. */
+export interface LedgerSpec {
+  /** Identity: tenant uid, limit, meter, values of `per`, period label. */
+  readonly key: string;
+  readonly kind: "budget" | "rate" | "slots";
+  readonly version: number;
+  /** budget: units a period; rate: burst; slots: max. */
+  readonly capacity: Units;
+  readonly overdraft: Units;
+  /** Rates: `units` every `everyMs`. Others: unused. */
+  readonly refill: RateRule;
+  /** The key without its period where something passes into the next period; "" where nothing does. */
+  readonly family: string;
+  readonly rollover: Units;
+  readonly carryDebt: boolean;
+  /** Of the period; orders the ledgers of a family. */
+  readonly start: EpochMs;
+  readonly end: EpochMs;
+}
+
+/** One ledger's part of a message: totals of the holder, and what it lacks. */
+export interface LedgerBlock {
+  readonly spec: LedgerSpec;
+  readonly granted: Units;
+  readonly spent: Units;
+  readonly returned: Units;
+  readonly beyond: Units;
+  readonly overage: Units;
+  readonly refunded: Units;
+  /** Units asked for: all of them or none. 0: only settle. */
+  readonly need: Units;
+  /** The holder has nothing out here and forgets the ledger. */
+  readonly close: boolean;
+}
+
+export interface LedgerView {
+  /** Units of this period, rollover included, overdraft not. */
+  readonly limit: Units;
+  /** Settled by the whole fleet, carried debt included. */
+  readonly spent: Units;
+  readonly out: Units;
+  readonly quarantined: Units;
+  /** What could be granted now; negative: debt, a lowered limit. For a rate: its level at `rate.at`. */
+  readonly available: number;
+  readonly debt: Units;
+  /** What the next period would begin with, as things stand. */
+  readonly nextAvailable: number;
+  /** Rates only. */
+  readonly rate: Readonly<RateBucket> | undefined;
+}
+
+export interface LedgerAnswer {
+  /** Total granted to this holder. */
+  readonly granted: Units;
+  /** The need of this block could not be met. */
+  readonly short: boolean;
+  readonly view: LedgerView;
+}
+
+/** Changed in place: one owner, the store. */
+export interface Ledger {
+  spec: LedgerSpec;
+  granted: Units;
+  spent: Units;
+  returned: Units;
+  beyond: Units;
+  overage: Units;
+  refunded: Units;
+  out: Units;
+  /** Overage that nothing has paid yet. */
+  owed: Units;
+  /** What the period before left behind; follows it until the next period begins. */
+  before: Ledger | undefined;
+  carried: number;
+  rate: RateBucket | undefined;
+}
+
+/** `before`: the ledger of the same family's latest earlier period, if there is one. */
+export function createLedger(spec: LedgerSpec, before: Ledger | undefined, now: EpochMs): Ledger {
+  const ledger: Ledger = {
+    spec,
+    granted: 0,
+    spent: 0,
+    returned: 0,
+    beyond: 0,
+    overage: 0,
+    refunded: 0,
+    out: 0,
+    owed: 0,
+    before,
+    carried: 0,
+    rate: spec.kind === "rate" ? fullBucket(spec.refill, now) : undefined,
+  };
+  if (before) {
+    carry(before);
+    before.before = undefined;
+  }
+  return ledger;
+}
+
+/** Merges what the holder says of itself. Units that come back are available at once. */
+export function settle(ledger: Ledger, block: LedgerBlock, now: EpochMs): void {
+  if (block.spec.version > ledger.spec.version) respec(ledger, block.spec, now);
+  const spent = grow(ledger.spent, block.spent);
+  const returned = grow(ledger.returned, block.returned);
+  const beyond = grow(ledger.beyond, block.beyond);
+  const refunded = grow(ledger.refunded, block.refunded);
+  ledger.granted = Math.max(ledger.granted, block.granted);
+  ledger.spent += spent;
+  ledger.returned += returned;
+  ledger.beyond += beyond;
+  ledger.refunded += refunded;
+  ledger.owed += grow(ledger.overage, block.overage);
+  ledger.overage = Math.max(ledger.overage, block.overage);
+  ledger.out = ledger.granted + ledger.beyond - ledger.spent - ledger.returned;
+  assert(ledger.out >= 0, "LG1");
+  const { rate } = ledger;
+  if (rate) {
+    refill(rate, ledger.spec.refill, Math.max(0, ledger.spec.capacity - ledger.out), now);
+    const room = ledger.spec.capacity - ledger.out;
+    const back = returned + refunded;
+    if (back > 0) rate.level = Math.max(rate.level, Math.min(rate.level + back, room));
+    rate.level -= beyond;
+  } else {
+    ledger.owed = Math.min(ledger.owed, Math.max(0, -available(ledger)));
+  }
+}
+
+const grow = (old: Units, total: Units): Units => Math.max(0, total - old);
+
+/** Moves `need` units out to the holder. Only after {@link lacks} said that they are there. */
+export function grant(ledger: Ledger, need: Units): void {
+  assert(need === 0 || need <= available(ledger), "LG2");
+  ledger.granted += need;
+  ledger.out += need;
+  if (ledger.rate) ledger.rate.level -= need;
+}
+
+/** Whether `need` units cannot be granted now. */
+export const lacks = (ledger: Ledger, need: Units): boolean =>
+  need > 0 && need > available(ledger);
+
+/** What could be granted now: see the file's header. May be negative. */
+export function available(ledger: Ledger): number {
+  const { spec, rate } = ledger;
+  if (rate) return rate.level;
+  if (spec.kind === "slots") return spec.capacity - ledger.out;
+  return spec.capacity + spec.overdraft + carry(ledger) - ledger.spent - ledger.out;
+}
+
+/**
+ * LG5: what the period before leaves to this one, below zero for debt. Follows late settlements there, until
+ * the next period begins. Idle periods in between left their units unused, and paid debt with them.
+ */
+function carry(ledger: Ledger): number {
+  const { before, spec } = ledger;
+  if (!before) return ledger.carried;
+  const left = before.spec.capacity + before.carried - before.spent - before.out;
+  const debt = Math.min(owing(before), Math.max(0, -left - before.spec.overdraft));
+  const kept = keep(spec, left < 0 ? -debt : left);
+  ledger.carried = before.spec.end < spec.start ? keep(spec, spec.capacity + kept) : kept;
+  return ledger.carried;
+}
+
+const keep = (spec: LedgerSpec, left: number): number =>
+  Math.max(Math.min(left, spec.rollover), spec.carryDebt ? -Infinity : 0);
+
+/** Overage of this period and debt carried into it. */
+const owing = (ledger: Ledger): Units => ledger.owed + Math.max(0, -ledger.carried);
+
+/** How a ledger's units are known to its readers. Bring a rate up to `now` with {@link settle} first. */
+export function viewOf(ledger: Ledger): LedgerView {
+  const { spec, rate } = ledger;
+  const left = available(ledger);
+  const carried = spec.kind === "budget" ? carry(ledger) : 0;
+  const debt = rate
+    ? Math.max(0, -left)
+    : Math.min(owing(ledger), Math.max(0, -left));
+  return {
+    limit: spec.capacity + Math.max(0, carried),
+    spent: rate || spec.kind === "slots" ? 0 : ledger.spent + Math.max(0, -carried),
+    out: ledger.out,
+    quarantined: 0,
+    available: left,
+    debt,
+    nextAvailable: nextAvailable(spec, left, debt),
+    rate: rate && { level: rate.level, remainder: rate.remainder, at: rate.at },
+  };
+}
+
+function nextAvailable(spec: LedgerSpec, left: number, debt: Units): number {
+  const unused = Math.min(Math.max(0, left - spec.overdraft), spec.rollover);
+  return spec.capacity + spec.overdraft + (spec.carryDebt ? -debt : 0) + unused;
+}
+
+/** What a ledger that nobody has opened yet would say. */
+export const freshView = (spec: LedgerSpec, now: EpochMs): LedgerView =>
+  viewOf(createLedger(spec, undefined, now));
+
+/** New numbers, same account: what is used stays used, and a lower limit makes no debt. */
+function respec(ledger: Ledger, spec: LedgerSpec, now: EpochMs): void {
+  const { rate } = ledger;
+  if (rate) {
+    refill(rate, ledger.spec.refill, Math.max(0, ledger.spec.capacity - ledger.out), now);
+    const moved = rate.level + spec.capacity - ledger.spec.capacity;
+    rate.level = Math.max(moved, Math.min(rate.level, 0));
+    if (spec.refill.everyMs !== ledger.spec.refill.everyMs) rate.remainder = 0;
+  }
+  ledger.spec = spec;
+}

@@ -1,0 +1,139 @@
+/** GetBalance and ListReservations: what is left, and what is open (S30). */
+import type { Subject } from "../core/operation.ts";
+import type { CompiledLimit } from "../core/policy/compile.ts";
+import { isRejection, reject, type Rejection } from "../core/rejection.ts";
+import { freshView } from "../core/lease/ledger.ts";
+import { MAX_UNITS } from "../core/units.ts";
+import type { Balance, ReservationView } from "../core/verdict.ts";
+import type { ReservationFilter, ReservationPage } from "../ports/quota.ts";
+import { keepsAccount } from "./accounts.ts";
+import type { Core } from "./core.ts";
+import type { Turn } from "./decisions.ts";
+import { available, createLease, debt, free, settled, type Lease } from "./lease.ts";
+import type { Now } from "./now.ts";
+import { tenantOf } from "./prepare.ts";
+import type { Reservation } from "./reservations.ts";
+import type { Tenant } from "./tenants.ts";
+
+/** Bounds an answer: buckets of one limit that differ by action or name alone. */
+const LISTED_MAX = 1_000;
+
+/** Every limit whose `match` and `per` hold for the subject; action, name and tag are not looked at. */
+export function balances(
+  core: Core,
+  turn: Turn,
+  subject: Subject,
+): readonly Balance[] | Rejection {
+  const tenant = tenantOf(core, turn.caller, subject.tenant);
+  if (isRejection(tenant)) return tenant;
+  const named = { ...subject, tenant: tenant.policy.name };
+  core.funds.flush();
+  const listed: Balance[] = [];
+  for (const limit of tenant.policy.limits) {
+    if (!keepsAccount(limit) || (limit.platform && !turn.caller.platform)) continue;
+    if (!limit.matcher.appliesToSubject(named)) continue;
+    for (const [scope, lease] of leasesOf(core, tenant, limit, named, turn.now)) {
+      if (listed.length < LISTED_MAX) listed.push(balanceOf(limit, scope, lease, turn.now));
+    }
+  }
+  return listed;
+}
+
+const NO_ACTION = { kind: "", name: "", tags: [], fingerprint: "" };
+
+function leasesOf(
+  core: Core,
+  tenant: Tenant,
+  limit: CompiledLimit,
+  subject: Subject,
+  now: Now,
+): (readonly [scope: string, lease: Lease])[] {
+  const { matcher } = limit;
+  if (matcher.perAction) {
+    const found: [string, Lease][] = [];
+    for (const bucket of core.accounts.of(tenant, limit).keys()) {
+      if (!matcher.ownsBucket(bucket, subject)) continue;
+      const account = core.accounts.find(tenant, limit, bucket, now);
+      if (account) found.push([account.scope, account.lease]);
+    }
+    return found;
+  }
+  const bucket = matcher.bucketOf(subject, NO_ACTION);
+  const account = core.accounts.find(tenant, limit, bucket, now);
+  if (account) return [[account.scope, account.lease]];
+  const spec = core.accounts.spec(tenant, limit, bucket, now);
+  const lease = createLease(spec, freshView(spec, now.mono), now.mono);
+  return [[limit.scope.text(tenant.policy.name, subject, NO_ACTION), lease]];
+}
+
+function balanceOf(limit: CompiledLimit, scope: string, lease: Lease, now: Now): Balance {
+  const { spec, view } = lease;
+  const isRate = spec.kind === "rate";
+  const spent = isRate || spec.kind === "slots" ? 0 : settled(lease) + lease.lapsed;
+  const local = free(lease);
+  const remaining = available(lease, now.mono) - spec.overdraft;
+  return {
+    limit: limit.name,
+    scope,
+    meter: limit.meter,
+    limitUnits: view.limit,
+    spentUnits: spent,
+    leasedUnits: isRate ? local : Math.max(0, view.limit - spent - remaining + local),
+    remainingUnits: remaining,
+    debtUnits: debt(lease, now.mono),
+    ...(spec.kind === "budget" && spec.end < MAX_UNITS && { resetsAt: spec.end }),
+    localAvailableUnits: local,
+    localReservedUnits: lease.reserved - lease.lapsed,
+    quarantinedUnits: view.quarantined,
+  };
+}
+
+/** Open reservations of the caller's tenant, oldest first. */
+export function listReservations(
+  core: Core,
+  turn: Turn,
+  filter: ReservationFilter,
+): ReservationPage | Rejection {
+  const tenant = tenantOf(core, turn.caller, filter.subject.tenant);
+  if (isRejection(tenant)) return tenant;
+  const after = filter.pageToken === "" ? 0 : Number(filter.pageToken);
+  if (!Number.isSafeInteger(after) || after < 0) {
+    return reject("BAD_NAME", "page_token is not one that this sidecar gave", "page_token");
+  }
+  const named = { ...filter.subject, tenant: tenant.policy.name };
+  const reservations: ReservationView[] = [];
+  let last = 0;
+  for (const one of core.reservations.open()) {
+    if (one.sequence <= after || !isOf(one.subject, named)) continue;
+    if (reservations.length === filter.pageSize) return { reservations, nextPageToken: `${last}` };
+    reservations.push(viewOf(one));
+    last = one.sequence;
+  }
+  return { reservations, nextPageToken: "" };
+}
+
+/** Empty fields of `wanted` match all. */
+function isOf(subject: Subject, wanted: Subject): boolean {
+  const levels = ["tenant", "workspace", "app", "workflow", "agent", "toolset"] as const;
+  if (levels.some((level) => wanted[level] !== "" && wanted[level] !== subject[level])) return false;
+  for (const [key, value] of wanted.dimensions) {
+    if (value !== "" && subject.dimensions.get(key) !== value) return false;
+  }
+  return true;
+}
+
+const viewOf = (reservation: Reservation): ReservationView => ({
+  reservationId: reservation.id,
+  subject: reservation.subject,
+  action: reservation.action,
+  reserved: listed(reservation),
+  charged: [...reservation.charged].map(([meter, units]) => ({ meter, units })),
+  createdAt: reservation.createdAt,
+  expiresAt: reservation.expiresAt,
+});
+
+/** `requests` where a limit counts it (S1). */
+const listed = ({ amounts, holds }: Reservation): ReservationView["reserved"] =>
+  holds.some(({ meter }) => meter === "requests")
+    ? amounts
+    : amounts.filter(({ meter }) => meter !== "requests");

@@ -1,0 +1,147 @@
+/**
+ * Charging actuals: what a Commit or a Consume takes from the limits that were settled when it was decided.
+ *
+ * At each limit an actual is paid out of its hold, then out of free units, and the rest by the limit's overage
+ * rule: debt (charged, and owed), cap (not charged), reject (the whole commit is refused). Soft and shadow
+ * limits count it all and owe nothing.
+ *
+ *   CH1  One rejecting limit refuses the whole commit, and nothing is charged anywhere (S23).
+ *   CH2  charged + uncharged = actual, for each meter.
+ *   CH3  A running total never falls: a lower one changes nothing (S22).
+ */
+import type { Amount } from "../core/operation.ts";
+import type { Units } from "../core/units.ts";
+import type { Core } from "./core.ts";
+import { pay, unhold, type Lease } from "./lease.ts";
+import type { Prepared } from "./prepare.ts";
+import type { Hold } from "./reservations.ts";
+import { tellSteps } from "./ruling.ts";
+import { needAt } from "./standing.ts";
+
+/** What one limit is charged beyond what it was before. */
+export interface Share {
+  readonly hold: Hold;
+  readonly held: Units;
+  readonly covered: Units;
+  readonly beyond: Units;
+  readonly uncharged: Units;
+}
+
+/** How limits with `overage: reject` are taken: "refuse" the commit, or, after the fact, charge as debt. */
+type Strictness = "refuse" | "charge";
+
+/**
+ * Finds the units for `actual` (a total) at each hold; `undefined` for a meter that nothing states yet.
+ * Returns the first rejecting limit's name where one refuses; units that were found are then simply free again.
+ */
+export function findShares(
+  core: Core,
+  holds: readonly Hold[],
+  actual: (hold: Hold) => Units | undefined,
+  strictness: Strictness,
+): readonly Share[] | { readonly rejectedBy: Hold } {
+  const shares: Share[] = [];
+  const taken = new Map<Lease, Units>();
+  for (const hold of holds) {
+    if (hold.lease.spec.kind === "slots") continue;
+    const total = actual(hold);
+    if (total === undefined) continue;
+    const due = Math.max(0, total - hold.charged); // (CH3)
+    const held = Math.min(due, hold.held);
+    const covered = cover(core, hold, due - held, taken);
+    const rest = due - held - covered;
+    const { rule, mode } = hold.limit;
+    if (rest > 0 && mode === "enforce" && rule.overage === "reject" && strictness === "refuse") {
+      return { rejectedBy: hold };
+    }
+    const capped = mode === "enforce" && rule.overage === "cap";
+    shares.push({ hold, held, covered, beyond: capped ? 0 : rest, uncharged: capped ? rest : 0 });
+  }
+  return shares;
+}
+
+/** Free units for an overage. Soft and shadow limits ask for none: they count beyond. */
+function cover(core: Core, hold: Hold, units: Units, taken: Map<Lease, Units>): Units {
+  if (units === 0 || hold.limit.mode !== "enforce") return 0;
+  const before = taken.get(hold.lease) ?? 0;
+  const got = core.funds.cover(hold.lease, before + units) - before;
+  taken.set(hold.lease, before + got);
+  return got;
+}
+
+// Past this line nothing is refused.
+export function paySharesAt(core: Core, shares: readonly Share[]): void {
+  for (const { hold, held, covered, beyond, uncharged } of shares) {
+    const { lease, limit } = hold;
+    const owed = limit.mode === "enforce";
+    pay(lease, { held, covered, beyond, owed });
+    hold.held -= held;
+    hold.charged += held + covered + beyond + uncharged;
+    core.funds.touch(lease);
+    tellSteps(core, limit, lease);
+    const { maxDebt } = limit.rule;
+    if (owed && beyond > 0 && maxDebt !== undefined && lease.view.debt + beyond > maxDebt) {
+      core.telemetry.thresholdReached(limit.label, "max_debt");
+      core.log.warn({ limit: limit.name, meter: limit.meter, maxDebt }, "debt above max_debt");
+    }
+  }
+}
+
+/** The most that any capped limit left uncharged of a meter. */
+export function unchargedOf(shares: readonly Share[], meter: string): Units {
+  let most = 0;
+  for (const share of shares) {
+    if (share.hold.meter === meter) most = Math.max(most, share.uncharged);
+  }
+  return most;
+}
+
+/** Gives back what is still held. A limit with `on_expiry: charge` is not asked here. */
+export function giveBack(core: Core, hold: Hold): void {
+  if (hold.held > 0) unhold(hold.lease, hold.held);
+  hold.held = 0;
+  core.funds.touch(hold.lease);
+}
+
+/** Lets go of a lease: the reservation that held it is over. */
+export function letGo(core: Core, hold: Hold, taker?: { readonly deadline: number }): void {
+  if (taker) hold.lease.takers.delete(taker);
+  core.accounts.letGo(hold.lease);
+}
+
+export interface Charged {
+  readonly amounts: readonly Amount[];
+}
+
+/** Charges a Consume at once; its holds are over. A slot is given straight back (S12). */
+export function chargeConsumed(core: Core, holds: readonly Hold[], asked: Prepared): Charged {
+  const shares = findShares(core, holds, (hold) => needAt(hold.limit, asked), "charge");
+  if ("rejectedBy" in shares) return { amounts: [] };
+  paySharesAt(core, shares);
+  for (const hold of holds) {
+    giveBack(core, hold);
+    letGo(core, hold);
+  }
+  const counted = new Set(holds.map(({ meter }) => meter));
+  const { amounts, requests } = asked;
+  const all = amounts.some(({ meter }) => meter === "requests") || !counted.has("requests");
+  const listed = all ? amounts : [...amounts, { meter: "requests", units: requests }];
+  const charged = listed.map(({ meter, units }) => ({
+    meter,
+    units: units - unchargedOf(shares, meter),
+  }));
+  for (const { meter, units } of charged) if (units > 0) core.telemetry.charged(meter, units);
+  tellOverage(core, shares);
+  return { amounts: charged };
+}
+
+/** Overage is what no unit covered: counted once a meter, by the limit where it was most. */
+export function tellOverage(core: Core, shares: readonly Share[]): void {
+  const most = new Map<string, Units>();
+  for (const { hold, beyond } of shares) {
+    if (beyond === 0 || hold.limit.mode !== "enforce") continue;
+    most.set(hold.meter, Math.max(most.get(hold.meter) ?? 0, beyond));
+  }
+  for (const [meter, units] of most) core.telemetry.overage(meter, units);
+}
+

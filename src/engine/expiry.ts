@@ -1,0 +1,67 @@
+/**
+ * Expiry: what becomes of reservations that nobody settles in time (S18, S19).
+ *
+ * Called at the start of every turn, so that a decision looks at the clock; a timer calls it too, so that
+ * nothing waits for the next call longer than it must.
+ */
+import { recordEnding } from "./ending.ts";
+import { giveBack, letGo, paySharesAt, type Share } from "./charge.ts";
+import type { Core } from "./core.ts";
+import type { Now } from "./now.ts";
+import type { Hold, Reservation } from "./reservations.ts";
+import { unlapse } from "./settlement.ts";
+
+/** Acts on everything that is due. */
+export function expireDue(core: Core, now: Now): void {
+  for (;;) {
+    const due = core.reservations.takeDue(now.mono);
+    if (!due) return;
+    if (due.state === "open") expire(core, due, now);
+    else forgo(core, due, now);
+  }
+}
+
+const staysCharged = (hold: Hold): boolean =>
+  hold.limit.rule.onExpiry === "charge" && hold.lease.spec.kind !== "slots";
+
+/** From open to grace: units come free, or stay where the limit says `on_expiry: charge`. */
+export function expire(core: Core, reservation: Reservation, now: Now): void {
+  for (const hold of reservation.holds) {
+    if (staysCharged(hold)) hold.lease.lapsed += hold.held;
+    else giveBack(core, hold);
+    hold.lease.takers.delete(reservation);
+  }
+  recordEnding(core, reservation.circuits, { id: reservation.id, outcome: "expired" }, now);
+  core.telemetry.reservationEnded("expired");
+  core.reservations.lapse(reservation);
+}
+
+/** The end of grace: what was kept is charged as it was reserved, and a commit comes too late. */
+function forgo(core: Core, reservation: Reservation, now: Now): void {
+  settleLapsed(core, reservation);
+  for (const hold of reservation.holds) letGo(core, hold);
+  const { id, subject } = reservation;
+  const settled = { state: "forgone", id, tenant: subject.tenant, content: "", answer: undefined } as const;
+  core.reservations.end(reservation, settled, now.mono);
+}
+
+/** Charges what `on_expiry: charge` kept. */
+function settleLapsed(core: Core, reservation: Reservation): void {
+  const shares: Share[] = [];
+  for (const hold of reservation.holds) {
+    if (hold.held === 0) continue;
+    unlapse(reservation, hold);
+    shares.push({ hold, held: hold.held, covered: 0, beyond: 0, uncharged: 0 });
+    core.telemetry.charged(hold.meter, hold.held);
+  }
+  paySharesAt(core, shares);
+}
+
+/** A drain settles every open reservation as expiry would (S27), and those in grace as its end would. */
+export function expireAll(core: Core, now: Now): void {
+  for (const reservation of [...core.reservations.open()]) {
+    core.reservations.takeOut(reservation);
+    expire(core, reservation, now);
+  }
+  for (const reservation of core.reservations.lapsed()) settleLapsed(core, reservation);
+}

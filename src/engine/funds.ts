@@ -1,0 +1,103 @@
+/**
+ * Where the engine gets units, and where it brings them back.
+ *
+ * This version keeps nothing in stock: a decision asks the store for exactly what it lacks, and what is free
+ * at the end of a turn goes back. With a store in the process that is as cheap as a stock and never strands a
+ * unit.
+ *
+ *   FU1  An ask is granted on all its ledgers or on none.
+ *   FU2  After `flush` no lease has free units, and the store knows all that was settled.
+ */
+import type { LedgerAnswer, LedgerBlock } from "../core/lease/ledger.ts";
+import type { Units } from "../core/units.ts";
+import type { LeaseStore, StoreFault } from "../ports/lease-store.ts";
+import { block, free, type Lease } from "./lease.ts";
+
+export interface Want {
+  readonly lease: Lease;
+  /** Units lacking beyond what is free here; ≥ 0. */
+  readonly need: Units;
+}
+
+export interface Funds {
+  /** Asks for all wants at once. `done` hears which were short; none: all were granted. */
+  ask(wants: readonly Want[], done: (short: readonly boolean[] | StoreFault) => void): void;
+  /** Gets up to `units` without waiting; what it returns is then free on the lease. */
+  cover(lease: Lease, units: Units): Units;
+  /** This lease was used: what is free or settled on it goes to the store at the end of the turn. */
+  touch(lease: Lease): void;
+  /** Tells the store, and returns what is free. */
+  flush(): void;
+  /** Forgets a lease that nothing holds any more. */
+  close(lease: Lease): void;
+}
+
+export const isFault = (answer: object): answer is StoreFault => "fault" in answer;
+
+export function createFunds(store: LeaseStore): Funds {
+  const touched: Lease[] = [];
+
+  function exchange(
+    leases: readonly Lease[],
+    blocks: readonly LedgerBlock[],
+    done: (answers: readonly LedgerAnswer[] | StoreFault) => void,
+  ): void {
+    store.sync(blocks, (answers) => {
+      if (!isFault(answers)) {
+        for (const [i, answer] of answers.entries()) {
+          const lease = leases[i];
+          const sent = blocks[i];
+          if (lease && sent) learn(lease, answer, sent);
+        }
+      }
+      done(answers);
+    });
+  }
+
+  const funds: Funds = {
+    ask(wants, done) {
+      if (wants.length === 0) return done([]);
+      const leases = wants.map(({ lease }) => lease);
+      const blocks = wants.map(({ lease, need }) => block(lease, need));
+      for (const lease of leases) funds.touch(lease);
+      exchange(leases, blocks, (answers) =>
+        done(isFault(answers) ? answers : answers.map(({ short }) => short)),
+      );
+    },
+    cover(lease, units) {
+      for (let tries = 0; tries < 2; tries++) {
+        const lacking = units - free(lease);
+        if (lacking <= 0) return units;
+        const need = tries === 0 ? lacking : Math.min(lacking, Math.max(0, lease.view.available));
+        if (need > 0) exchange([lease], [block(lease, need)], () => undefined);
+      }
+      funds.touch(lease);
+      return Math.min(units, free(lease));
+    },
+    touch(lease) {
+      touched.push(lease);
+    },
+    flush() {
+      if (touched.length === 0) return;
+      const leases = [...new Set(touched.splice(0))].filter((lease) => lease.dirty || free(lease) > 0);
+      if (leases.length === 0) return;
+      exchange(
+        leases,
+        leases.map((lease) => block(lease, 0)),
+        () => undefined,
+      );
+    },
+    close(lease) {
+      exchange([lease], [block(lease, 0, true)], () => undefined);
+    },
+  };
+  return funds;
+}
+
+/** Credits a grant after it was received: totals, so that a repeated answer adds nothing. */
+function learn(lease: Lease, answer: LedgerAnswer, sent: LedgerBlock): void {
+  lease.granted = Math.max(lease.granted, answer.granted);
+  lease.toldSpent = Math.max(lease.toldSpent, sent.spent);
+  lease.toldBeyond = Math.max(lease.toldBeyond, sent.beyond);
+  lease.view = answer.view;
+}

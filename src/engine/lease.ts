@@ -1,0 +1,166 @@
+/**
+ * The holder's side of one ledger: the units that this sidecar may spend without asking anybody.
+ *
+ *   free = granted + beyond − spent − returned − reserved
+ *
+ *   LE1  free ≥ 0, always.
+ *   LE2  Every total only grows; `returned` grows before the message that reports it leaves.
+ *   LE3  What no grant covered is counted in `beyond` as well, so that `out` at the store stays true.
+ *   LE4  A rate spends at once what it reserves and refunds what was not used: refill goes on meanwhile.
+ *
+ * Worked example: granted 100, a reservation of 60 (reserved 60, free 40) is committed with 70: spent 70,
+ * reserved 0, free 30. The 30 go back with the next message: returned 30, free 0.
+ */
+import { assert } from "../core/assert.ts";
+import type { LedgerBlock, LedgerSpec, LedgerView } from "../core/lease/ledger.ts";
+import { refill } from "../core/limit/rate.ts";
+import type { Units } from "../core/units.ts";
+
+/** Changed in place: one owner, the engine. */
+export interface Lease {
+  spec: LedgerSpec;
+  /** The store's side as last heard. */
+  view: LedgerView;
+  granted: Units;
+  spent: Units;
+  returned: Units;
+  beyond: Units;
+  overage: Units;
+  refunded: Units;
+  /** Held by reservations, those that expired with `on_expiry: charge` included. Slots: open ones. */
+  reserved: Units;
+  /** Part of `reserved`: expired, shown as charged, settled at the end of grace (S18). */
+  lapsed: Units;
+  /** Parts of `spent` and `beyond` that the store has heard of. */
+  toldSpent: Units;
+  toldBeyond: Units;
+  /** Slots only: who holds them, by deadline. */
+  readonly takers: Set<{ readonly deadline: number }>;
+  /** Reservations that can still change this lease. */
+  holds: number;
+  /** Last time that an operation named it (mono). */
+  usedAt: number;
+  /** Steps of `at` whose passing has been told, in the order of the rule. */
+  notified: number;
+  /** The store has to hear of it at the end of the turn. (A hold of granted units can wait.) */
+  dirty: boolean;
+  /** Its period is over, or its limit gone: forgotten as soon as nothing is held. */
+  retired: boolean;
+}
+
+const NOBODY: Set<{ readonly deadline: number }> = new Set();
+
+export const createLease = (spec: LedgerSpec, view: LedgerView, mono: number): Lease => ({
+  spec,
+  view,
+  granted: 0,
+  spent: 0,
+  returned: 0,
+  beyond: 0,
+  overage: 0,
+  refunded: 0,
+  reserved: 0,
+  lapsed: 0,
+  toldSpent: 0,
+  toldBeyond: 0,
+  takers: spec.kind === "slots" ? new Set() : NOBODY,
+  holds: 0,
+  usedAt: mono,
+  notified: 0,
+  dirty: false,
+  retired: false,
+});
+
+/** Units that may be taken here and now. */
+export const free = (lease: Lease): Units =>
+  lease.granted + lease.beyond - lease.spent - lease.returned - lease.reserved;
+
+/** Settled by the fleet as last heard, and here since. */
+export const settled = (lease: Lease): Units => lease.view.spent + lease.spent - lease.toldSpent;
+
+/**
+ * What an operation could take: at the store as last heard, brought up to now, and here. A budget's overdraft
+ * is included. Negative: debt, or a lowered limit.
+ */
+export function available(lease: Lease, mono: number): number {
+  const here = free(lease) - (lease.beyond - lease.toldBeyond);
+  return levelAt(lease.spec, lease.view, mono) + here;
+}
+
+/** What the store could grant at `mono`, if nobody takes anything. */
+export function levelAt(spec: LedgerSpec, view: LedgerView, mono: number): number {
+  if (!view.rate) return view.available;
+  const rate = { ...view.rate };
+  refill(rate, spec.refill, Math.max(0, spec.capacity - view.out), mono);
+  return rate.level;
+}
+
+/** Overage that blocks the limit until it is paid. */
+export const debt = (lease: Lease, mono: number): Units =>
+  lease.view.rate ? Math.max(0, -available(lease, mono)) : lease.view.debt;
+
+const isRate = (lease: Lease): boolean => lease.spec.kind === "rate";
+
+/** Holds `units` that are free. */
+export function hold(lease: Lease, units: Units): void {
+  if (isRate(lease)) lease.spent += units;
+  else lease.reserved += units;
+  assert(free(lease) >= 0, "LE1");
+}
+
+/** Holds `units` that nobody granted: soft and shadow limits, and what has already happened. */
+export function holdBeyond(lease: Lease, units: Units): void {
+  lease.beyond += units;
+  lease.dirty = true;
+  hold(lease, units);
+}
+
+/** Gives `units` of a hold back unused. */
+export function unhold(lease: Lease, units: Units): void {
+  if (isRate(lease)) lease.refunded += units;
+  else lease.reserved -= units;
+  lease.dirty = true;
+  assert(lease.reserved >= 0, "LE1");
+}
+
+/** How an actual is paid. */
+export interface Payment {
+  /** Out of the hold. */
+  readonly held: Units;
+  /** Out of free units. */
+  readonly covered: Units;
+  /** By nobody. */
+  readonly beyond: Units;
+  /** `beyond` is to be paid back before anything new is admitted. */
+  readonly owed: boolean;
+}
+
+/** Settles an actual. */
+export function pay(lease: Lease, payment: Payment): void {
+  if (isRate(lease)) lease.spent += payment.covered + payment.beyond;
+  else {
+    lease.reserved -= payment.held;
+    lease.spent += payment.held + payment.covered + payment.beyond;
+  }
+  lease.beyond += payment.beyond;
+  if (payment.owed) lease.overage += payment.beyond;
+  lease.dirty = true;
+  assert(lease.reserved >= 0 && free(lease) >= 0, "LE1");
+}
+
+/** The lease's part of a message: everything free goes back unless it is needed. */
+export function block(lease: Lease, need: Units, close = false): LedgerBlock {
+  if (need === 0) lease.returned += free(lease); // (LE2)
+  lease.dirty = false;
+  return {
+    spec: lease.spec,
+    granted: lease.granted,
+    spent: lease.spent,
+    returned: lease.returned,
+    beyond: lease.beyond,
+    overage: lease.overage,
+    refunded: lease.refunded,
+    need,
+    close,
+  };
+}

@@ -1,0 +1,195 @@
+/**
+ * Reservations: each is an object of its own with an id, a deadline and what it holds where; never an
+ * anonymous difference in a counter. Its life:
+ *
+ *   open ──► settled (committed | released)                     the answer is remembered (S20, S29)
+ *     └────► expired ──► settled late, within grace             (S19)
+ *               └──────► past grace: remembered as expired, then forgotten
+ *
+ *   RE1  A reservation is settled at most once.
+ *   RE2  Expiry is decided by the clock at each operation, never by a timer alone (S18).
+ *   RE3  Open reservations, and those in grace, are never forgotten; settled ones are, the oldest first.
+ *   RE4  At most `keys` settled reservations and keyed answers are remembered, each for 15 minutes and
+ *        until it is past grace.
+ */
+import type { Circuit } from "../core/limit/breaker.ts";
+import type { Action, Amount, Subject } from "../core/operation.ts";
+import type { CompiledBreaker, CompiledLimit } from "../core/policy/compile.ts";
+import { MINUTE, type DurationMs, type EpochMs } from "../core/time.ts";
+import type { Units } from "../core/units.ts";
+import type { CommitAnswer, ReleaseAnswer } from "../core/verdict.ts";
+import { createDeadlineHeap, type Timed } from "./deadline-heap.ts";
+import type { Lease } from "./lease.ts";
+
+/** How long after expiry a commit is charged all the same (S19). */
+export const GRACE: DurationMs = 10 * MINUTE;
+/** How long settled answers and keys are remembered at least (S29). */
+const REMEMBERED: DurationMs = 15 * MINUTE;
+
+/** What a reservation holds at one limit. Changed in place. */
+export interface Hold {
+  readonly limit: CompiledLimit;
+  readonly lease: Lease;
+  readonly scope: string;
+  /** "" for a slot. */
+  readonly meter: string;
+  /** Units still held. */
+  held: Units;
+  /** Charged by partial commits so far. */
+  charged: Units;
+}
+
+export interface Reservation extends Timed {
+  readonly id: string;
+  /** Order of creation: page token of a listing. */
+  readonly sequence: number;
+  readonly uid: string;
+  readonly subject: Subject;
+  readonly action: Action;
+  /** Reserved so far, extensions included; each meter once. */
+  amounts: readonly Amount[];
+  readonly holds: readonly Hold[];
+  /** Charged, and left uncharged by a cap, so far: by meter, in totals. */
+  readonly charged: Map<string, Units>;
+  readonly uncharged: Map<string, Units>;
+  /** Breakers that hear of its end. */
+  readonly circuits: readonly { readonly breaker: CompiledBreaker; readonly circuit: Circuit }[];
+  readonly createdAt: EpochMs;
+  /** Mono twin of `createdAt`. */
+  readonly createdMono: number;
+  readonly ttlMs: DurationMs;
+  state: "open" | "expired";
+  expiresAt: EpochMs;
+  /** Idempotency keys whose answers live as long as it does; undefined: none. */
+  keys: string[] | undefined;
+}
+
+/** What is left of a reservation after its end. */
+export interface Settled {
+  readonly state: "committed" | "released" | "forgone";
+  readonly id: string;
+  readonly tenant: string;
+  /** What the commit stated, for S20; "" otherwise. */
+  readonly content: string;
+  readonly answer: CommitAnswer | ReleaseAnswer | undefined;
+}
+
+interface Memory {
+  readonly id: string;
+  readonly keys: readonly string[] | undefined;
+  readonly until: number;
+}
+
+/** The answer under an idempotency key. */
+export interface Keyed {
+  /** The request, field by field. */
+  readonly content: readonly string[];
+  readonly answer: object;
+}
+
+export interface Reservations {
+  add(reservation: Reservation): void;
+  get(id: string): Reservation | Settled | undefined;
+  /** Takes an open or expired one out of its life, and remembers how it ended. */
+  end(reservation: Reservation, settled: Settled, mono: number): void;
+  /** The next one that is due, if there is one; it is put back by `add`, `lapse` or `end`. */
+  takeDue(mono: number): Reservation | undefined;
+  /** Takes one out before it is due; it is put back like one that {@link takeDue} returned. */
+  takeOut(reservation: Reservation): void;
+  /** Expired ones in grace. */
+  lapsed(): IterableIterator<Reservation>;
+  /** From open to grace. */
+  lapse(reservation: Reservation): void;
+  /** Gives it a new deadline. */
+  renew(reservation: Reservation, deadline: number): void;
+  /** Oldest first. */
+  open(): IterableIterator<Reservation>;
+  openCount(): number;
+  openOf(uid: string): number;
+  nextDue(): number;
+  keyed(key: string): Keyed | undefined;
+  /** Remembers the answer under `key`: with `reservation` as long as it lives, else for 15 minutes. */
+  remember(key: string, keyed: Keyed, reservation: Reservation | undefined, mono: number): void;
+  /** Forgets what is old enough, or too much; calls `evicted` for each that went too early. */
+  tidy(mono: number): void;
+}
+
+export function createReservations(keysMax: number, evicted: () => void): Reservations {
+  const live = new Map<string, Reservation>();
+  const settled = new Map<string, Settled>();
+  const answers = new Map<string, Keyed>();
+  const open = new Map<string, Reservation>();
+  const openByTenant = new Map<string, number>();
+  const due = createDeadlineHeap<Reservation>();
+  let memories: Memory[] = [];
+  let first = 0;
+
+  function close(reservation: Reservation): void {
+    if (!open.delete(reservation.id)) return;
+    const left = (openByTenant.get(reservation.uid) ?? 1) - 1;
+    if (left === 0) openByTenant.delete(reservation.uid);
+    else openByTenant.set(reservation.uid, left);
+  }
+
+  function forget(memory: Memory): void {
+    settled.delete(memory.id);
+    if (memory.keys) for (const key of memory.keys) answers.delete(key);
+  }
+
+  return {
+    add(reservation) {
+      live.set(reservation.id, reservation);
+      open.set(reservation.id, reservation);
+      openByTenant.set(reservation.uid, (openByTenant.get(reservation.uid) ?? 0) + 1);
+      due.add(reservation);
+    },
+    get: (id) => live.get(id) ?? settled.get(id),
+    end(reservation, end, mono) {
+      due.remove(reservation);
+      close(reservation);
+      live.delete(reservation.id);
+      settled.set(reservation.id, end);
+      const until = Math.max(mono + REMEMBERED, reservation.deadline + GRACE);
+      memories.push({ id: reservation.id, keys: reservation.keys, until });
+    },
+    takeDue: (mono) => due.takeDue(mono),
+    takeOut: (reservation) => due.remove(reservation),
+    *lapsed() {
+      for (const one of live.values()) if (one.state === "expired") yield one;
+    },
+    lapse(reservation) {
+      close(reservation);
+      reservation.state = "expired";
+      reservation.deadline += GRACE;
+      due.add(reservation);
+    },
+    renew(reservation, deadline) {
+      due.move(reservation, deadline);
+    },
+    open: () => open.values(),
+    openCount: () => open.size,
+    openOf: (uid) => openByTenant.get(uid) ?? 0,
+    nextDue: () => due.next(),
+    keyed: (key) => answers.get(key),
+    remember(key, keyed, reservation, mono) {
+      answers.set(key, keyed);
+      if (reservation) (reservation.keys ??= []).push(key);
+      else memories.push({ id: "", keys: [key], until: mono + REMEMBERED });
+    },
+    tidy(mono) {
+      for (;;) {
+        const oldest = memories[first];
+        if (!oldest) break;
+        const over = memories.length - first > keysMax;
+        if (!over && oldest.until > mono) break;
+        if (oldest.until > mono) evicted();
+        forget(oldest);
+        first++;
+      }
+      if (first > 1_024 && first * 2 > memories.length) {
+        memories = memories.slice(first);
+        first = 0;
+      }
+    },
+  };
+}

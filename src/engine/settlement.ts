@@ -1,0 +1,247 @@
+/**
+ * Commit and Release: the end of a reservation, or a running total on the way (S19–S24).
+ *
+ * What was reserved decides which limits are charged; the commit decides how much. A held meter that a last
+ * commit does not state is charged as it was reserved, and in a partial one it waits (S21, S22).
+ */
+import { derive } from "../core/money/derive.ts";
+import type { Amount, Commit, Release } from "../core/operation.ts";
+import { plainRefusal } from "../core/refusal.ts";
+import { isRejection, reject, type Rejection } from "../core/rejection.ts";
+import { DAY } from "../core/time.ts";
+import type { Units } from "../core/units.ts";
+import type { CommitAnswer, ReleaseAnswer, Verdict } from "../core/verdict.ts";
+import type { Caller } from "../ports/quota.ts";
+import { findShares, giveBack, letGo, paySharesAt, tellOverage, unchargedOf } from "./charge.ts";
+import { statementOf } from "./content.ts";
+import type { Core } from "./core.ts";
+import type { Turn } from "./decisions.ts";
+import { recordEnding } from "./ending.ts";
+import type { Now } from "./now.ts";
+import { checkMeters, type Prepared } from "./prepare.ts";
+import type { Hold, Reservation, Settled } from "./reservations.ts";
+import { capsAt, newRuling, ruleUnits, verdictOf } from "./ruling.ts";
+import type { Standing } from "./standing.ts";
+
+const isLive = (found: Reservation | Settled): found is Reservation =>
+  found.state === "open" || found.state === "expired";
+
+/** The caller's reservation by its id; another tenant's is unknown (S26). */
+export function findReservation(
+  core: Core,
+  caller: Caller,
+  id: string,
+): Reservation | Settled | Rejection {
+  const found = core.reservations.get(id);
+  const owner = found && (isLive(found) ? found.subject.tenant : found.tenant);
+  return found && (caller.tenant === "" || caller.tenant === owner) ? found : unknown();
+}
+
+const unknown = (): Rejection =>
+  reject("RESERVATION_UNKNOWN", "no reservation of this id is known to this sidecar", "reservation_id");
+
+const settledOtherwise = (settled: Settled): Rejection =>
+  settled.state === "forgone"
+    ? reject("RESERVATION_EXPIRED", "the reservation expired and its grace is over", "reservation_id")
+    : reject("ALREADY_SETTLED", `the reservation is already ${settled.state}`, "reservation_id");
+
+/** What the commit states, by meter, its derived meters included. */
+function statedBy(core: Core, reservation: Reservation, op: Commit): ReadonlyMap<string, Units> | Rejection {
+  const { usage } = op;
+  if (!usage && op.amounts.length === 0) return new Map();
+  const unknownMeter = checkMeters(core, op.amounts, "amounts");
+  if (unknownMeter) return unknownMeter;
+  const request = { action: reservation.action, amounts: op.amounts, usage };
+  const derived = derive(core.policy.tariff, request, "commit");
+  if (isRejection(derived)) return derived;
+  if (derived.unpriced !== "") core.telemetry.unpriced();
+  return new Map(derived.amounts.map(({ meter, units }) => [meter, units]));
+}
+
+export function commit(core: Core, turn: Turn, op: Commit): CommitAnswer | Rejection {
+  const found = findReservation(core, turn.caller, op.reservationId);
+  if (isRejection(found)) return found;
+  if (!isLive(found)) {
+    const same = found.state === "committed" && found.content === statementOf(op.amounts, op.usage);
+    return same && found.answer?.op === "commit" ? found.answer : settledOtherwise(found);
+  }
+  const stated = statedBy(core, found, op);
+  if (isRejection(stated)) return stated;
+  const reserved = new Map(found.amounts.map(({ meter, units }) => [meter, units]));
+  const total = (meter: string): Units | undefined =>
+    stated.get(meter) ?? (op.partial ? undefined : (reserved.get(meter) ?? 0));
+  const shares = findShares(core, found.holds, (hold) => total(hold.meter), "refuse");
+  if ("rejectedBy" in shares) {
+    const { limit } = shares.rejectedBy;
+    return reject(
+      "OVERAGE_REJECTED",
+      `limit "${limit.name}" takes no more than was reserved and is left (overage: reject)`,
+      "amounts",
+    );
+  }
+  const before = new Map(found.charged);
+  for (const hold of found.holds) unlapse(found, hold);
+  paySharesAt(core, shares);
+  for (const meter of new Set([...reserved.keys(), ...stated.keys()])) {
+    const actual = total(meter);
+    if (actual === undefined) continue;
+    const charged = Math.max(before.get(meter) ?? 0, actual - unchargedOf(shares, meter));
+    found.charged.set(meter, charged);
+    found.uncharged.set(meter, Math.max(found.uncharged.get(meter) ?? 0, actual - charged));
+    core.telemetry.charged(meter, charged - (before.get(meter) ?? 0));
+  }
+  tellOverage(core, shares);
+  return op.partial ? runOn(core, turn, found, op) : finish(core, turn, found, op);
+}
+
+/** A partial commit: the rest stays open, and the expiry is renewed by the reservation's ttl. */
+function runOn(core: Core, turn: Turn, reservation: Reservation, op: Commit): CommitAnswer {
+  const { now } = turn;
+  if (reservation.state === "open") {
+    renew(core, reservation, now.mono + reservation.ttlMs, now);
+  } else {
+    for (const hold of reservation.holds) hold.lease.lapsed += hold.held;
+  }
+  return answerOf(core, turn, reservation, op);
+}
+
+/** The last commit: the reservation is over. */
+function finish(core: Core, turn: Turn, reservation: Reservation, op: Commit): CommitAnswer {
+  const { now } = turn;
+  const late = reservation.state === "expired";
+  for (const hold of reservation.holds) giveBack(core, hold);
+  const answer = answerOf(core, turn, reservation, op);
+  for (const hold of reservation.holds) letGo(core, hold, reservation);
+  recordEnding(core, reservation.circuits, { id: reservation.id, outcome: op.outcome }, now);
+  core.telemetry.reservationEnded(late ? "late" : "committed");
+  const content = statementOf(op.amounts, op.usage);
+  const tenant = reservation.subject.tenant;
+  const settled = { state: "committed", id: reservation.id, tenant, content, answer } as const;
+  core.reservations.end(reservation, settled, now.mono);
+  return answer;
+}
+
+/** A hold that was kept past expiry is a hold again, to be paid or given back. */
+export function unlapse(reservation: Reservation, hold: Hold): void {
+  if (reservation.state === "expired") hold.lease.lapsed -= hold.held;
+}
+
+function answerOf(core: Core, turn: Turn, reservation: Reservation, op: Commit): CommitAnswer {
+  const reserved = new Map(reservation.amounts.map(({ meter, units }) => [meter, units]));
+  const listed = (meter: string): boolean =>
+    meter !== "requests" || reservation.holds.some((hold) => hold.meter === meter);
+  const charged: Amount[] = [];
+  const released: Amount[] = [];
+  const overage: Amount[] = [];
+  const uncharged: Amount[] = [];
+  for (const [meter, units] of reservation.charged) {
+    if (!listed(meter)) continue;
+    charged.push({ meter, units });
+    const more = units - (reserved.get(meter) ?? 0);
+    if (more > 0) overage.push({ meter, units: more });
+    const less = reservation.state === "expired" ? 0 : -more;
+    if (less > 0 && !op.partial) released.push({ meter, units: less });
+    const left = reservation.uncharged.get(meter) ?? 0;
+    if (left > 0) uncharged.push({ meter, units: left });
+  }
+  const late = reservation.state === "expired";
+  const verdict = standingVerdict(core, turn, reservation);
+  return { op: "commit", charged, released, overage, late, verdict, uncharged };
+}
+
+const ALLOWED: Verdict = {
+  decision: "allow",
+  source: "lease",
+  degraded: false,
+  limits: [],
+  decisionId: "",
+};
+
+/** What a Check of nothing more would say now: caps, notices, debt. */
+function standingVerdict(core: Core, { caller, now }: Turn, reservation: Reservation): Verdict {
+  const interesting = reservation.holds.some(
+    ({ limit, lease }) =>
+      limit.rule.at.length > 0 || lease.view.debt > 0 || lease.overage > 0 || lease.spec.kind === "rate",
+  );
+  const tenant = core.tenants.get(reservation.subject.tenant);
+  if (!tenant || (!interesting && tenant.policy.blocked === "")) return ALLOWED;
+  core.funds.flush();
+  const standings = standingsOfHolds(reservation);
+  const ruling = newRuling();
+  if (tenant.policy.blocked !== "" && tenant.policy.documentMode !== "shadow") {
+    ruling.refusals.push(plainRefusal("TENANT_SUSPENDED"));
+  }
+  ruleUnits(ruling, standings, now);
+  ruling.shadow.length = 0;
+  const { subject, action, amounts } = reservation;
+  const request = { subject, action, amounts, usage: undefined, verbose: false };
+  const asked: Prepared = {
+    caller,
+    tenant,
+    request,
+    subject,
+    action,
+    amounts: [],
+    requests: 0,
+    unpriced: "",
+    outputTokens: undefined,
+  };
+  const caps = ruling.refusals.length > 0 ? undefined : capsAt(standings, false);
+  const decisionId = ruling.refusals.length > 0 ? core.rng.id() : "";
+  return verdictOf(asked, { standings, ruling, caps, decisionId, verbose: false }, now);
+}
+
+const standingsOfHolds = (reservation: Reservation): Standing[] =>
+  reservation.holds
+    .filter(({ lease }) => lease.spec.kind !== "slots")
+    .map(({ limit, lease, scope }) => ({
+      limit,
+      bucket: "",
+      scope,
+      need: 0,
+      account: undefined,
+      lease,
+    }));
+
+/** Pushes the expiry out, to 24 h after the reservation was made at most (S25). */
+export function renew(core: Core, reservation: Reservation, deadline: number, now: Now): void {
+  const latest = reservation.createdMono + DAY;
+  const renewed = Math.min(Math.max(deadline, reservation.deadline), Math.max(latest, reservation.deadline));
+  core.reservations.renew(reservation, renewed);
+  reservation.expiresAt = now.wall + (renewed - now.mono);
+  for (const { circuit } of reservation.circuits) {
+    if (circuit.trial?.id === reservation.id) circuit.trial.expiresAt = renewed;
+  }
+}
+
+export function release(core: Core, turn: Turn, op: Release): ReleaseAnswer | Rejection {
+  const found = findReservation(core, turn.caller, op.reservationId);
+  if (isRejection(found)) return found;
+  if (!isLive(found)) {
+    if (found.state === "forgone") return { op: "release", released: [] };
+    return found.answer?.op === "release" ? found.answer : settledOtherwise(found);
+  }
+  if (found.state === "expired") return { op: "release", released: [] };
+  return releaseOpen(core, found, turn.now);
+}
+
+/** What is still held goes back; what partial commits charged stays charged. */
+export function releaseOpen(core: Core, reservation: Reservation, now: Now): ReleaseAnswer {
+  const released: Amount[] = [];
+  for (const { meter, units } of reservation.amounts) {
+    const counted = meter !== "requests" || reservation.holds.some((hold) => hold.meter === meter);
+    const left = units - (reservation.charged.get(meter) ?? 0);
+    if (counted && left > 0) released.push({ meter, units: left });
+  }
+  for (const hold of reservation.holds) {
+    giveBack(core, hold);
+    letGo(core, hold, reservation);
+  }
+  recordEnding(core, reservation.circuits, { id: reservation.id, outcome: "void" }, now);
+  core.telemetry.reservationEnded("released");
+  const answer: ReleaseAnswer = { op: "release", released };
+  const tenant = reservation.subject.tenant;
+  const settled = { state: "released", id: reservation.id, tenant, content: "", answer } as const;
+  core.reservations.end(reservation, settled, now.mono);
+  return answer;
+}

@@ -1,0 +1,157 @@
+/**
+ * Where an operation stands at each limit that applies to it, and what refuses it there.
+ *
+ * The classes of refusal and their order are policy.md's; this file finds the refusals of limits, and
+ * core/refusal.ts picks the one that governs.
+ */
+import type { Action, Amount, Subject } from "../core/operation.ts";
+import type { CompiledLimit } from "../core/policy/compile.ts";
+import type { Refusal } from "../core/refusal.ts";
+import { waitFor } from "../core/limit/rate.ts";
+import { MAX_UNITS, type Units } from "../core/units.ts";
+import type { DenyReason, LimitStatus } from "../core/verdict.ts";
+import type { Account } from "./accounts.ts";
+import { available, debt, free, settled, type Lease } from "./lease.ts";
+import type { Now } from "./now.ts";
+
+export interface Standing {
+  readonly limit: CompiledLimit;
+  /** Values of `per`. */
+  readonly bucket: string;
+  readonly scope: string;
+  /** Units of the meter that the operation takes; 1 for a slot. */
+  readonly need: Units;
+  /** `undefined` for a request maximum, and for a bucket that nobody has opened. */
+  readonly account: Account | undefined;
+  /** The account's, or one made up for a look. */
+  readonly lease: Lease | undefined;
+}
+
+/** What an operation asks for, after pricing. `requests` apart: it counts where a limit counts it (S1). */
+export interface Asked {
+  readonly subject: Subject;
+  readonly action: Action;
+  readonly amounts: readonly Amount[];
+  readonly requests: Units;
+}
+
+/** Units of one limit's meter in what is asked. */
+export function needAt(limit: CompiledLimit, asked: Asked): Units {
+  if (limit.rule.shape.kind === "concurrency") return 1;
+  for (const amount of asked.amounts) if (amount.meter === limit.meter) return amount.units;
+  return limit.meter === "requests" ? asked.requests : 0;
+}
+
+/** The capacity that a need must never exceed (policy.md: never fits); Infinity where there is none. */
+function wholeCapacity(limit: CompiledLimit): number {
+  const { shape } = limit.rule;
+  switch (shape.kind) {
+    case "request":
+      return shape.max;
+    case "rate":
+      return shape.burst;
+    case "budget":
+      return shape.units + shape.overdraft + shape.rollover;
+    case "concurrency":
+      return Infinity;
+  }
+}
+
+/** The end of the budget's period; `undefined` where it has none. */
+const endOf = (lease: Lease | undefined): number | undefined =>
+  lease && lease.spec.kind === "budget" && lease.spec.end < MAX_UNITS ? lease.spec.end : undefined;
+
+interface Why {
+  readonly reason: DenyReason;
+  /** `undefined`: waiting does not help. */
+  readonly waitMs: number | undefined;
+}
+
+/** A refusal by this limit, with its figures. */
+export function refusalAt(standing: Standing, { reason, waitMs }: Why, now: Now): Refusal {
+  const { limit, lease, need } = standing;
+  const status = figures(standing, now);
+  return {
+    reason,
+    limit: limit.name,
+    scope: standing.scope,
+    meter: limit.meter,
+    limitUnits: status.limitUnits,
+    remainingUnits: status.remainingUnits,
+    requestedUnits: need,
+    waitMs,
+    resetsAt: reason === "REQUEST_TOO_LARGE" ? undefined : endOf(lease),
+    depth: limit.scope.depth,
+    order: limit.order,
+    platform: limit.platform,
+    label: limit.label,
+  };
+}
+
+/** Above a request maximum or a whole capacity: it never fits. */
+export const isTooLarge = ({ limit, need }: Standing): boolean => need > wholeCapacity(limit);
+
+/** Whether the units are there; in debt nothing is, not even an amount of 0 (S7). */
+export function fits(standing: Standing, now: Now): boolean {
+  const { lease, need } = standing;
+  if (!lease) return true;
+  if (lease.spec.kind !== "slots" && debt(lease, now.mono) > 0) return false;
+  return need === 0 || need <= available(lease, now.mono);
+}
+
+/** Why the units are not there now, and for how long (S15). Only after {@link fits} said no. */
+export function exhausted(standing: Standing, now: Now): Refusal {
+  const { lease, need } = standing;
+  if (!lease || lease.spec.kind === "budget") {
+    const helps = lease && endOf(lease) !== undefined && need <= lease.view.nextAvailable;
+    const waitMs = helps ? lease.spec.end - now.wall : undefined;
+    return refusalAt(standing, { reason: "BUDGET_EXHAUSTED", waitMs }, now);
+  }
+  if (lease.spec.kind === "slots") {
+    let first = Infinity;
+    for (const { deadline } of lease.takers) first = Math.min(first, deadline);
+    const waitMs = first === Infinity ? undefined : first - now.mono;
+    return refusalAt(standing, { reason: "CONCURRENCY_EXHAUSTED", waitMs }, now);
+  }
+  const { rate } = lease.view;
+  const lacking = need - free(lease) + (lease.beyond - lease.toldBeyond);
+  const waitMs = rate && waitFor(rate, lease.spec.refill, lacking, now.mono);
+  return refusalAt(standing, { reason: "RATE_LIMITED", waitMs }, now);
+}
+
+interface Figures {
+  readonly limitUnits: Units;
+  readonly remainingUnits: number;
+}
+
+function figures({ limit, lease }: Standing, now: Now): Figures {
+  if (lease) {
+    return {
+      limitUnits: lease.view.limit,
+      remainingUnits: available(lease, now.mono) - lease.spec.overdraft,
+    };
+  }
+  const { shape } = limit.rule;
+  const most = shape.kind === "request" ? shape.max : 0;
+  return { limitUnits: most, remainingUnits: most };
+}
+
+/** The limit as a caller sees it. `platform`: may see the figures of platform limits. */
+export function statusOf(standing: Standing, platform: boolean, now: Now): LimitStatus {
+  const { limit, lease, scope } = standing;
+  const shown = platform || !limit.platform;
+  const { limitUnits, remainingUnits } = figures(standing, now);
+  const resetsAt = endOf(lease);
+  return {
+    limit: limit.name,
+    scope,
+    meter: limit.meter,
+    limitUnits: shown ? limitUnits : 0,
+    remainingUnits: shown ? remainingUnits : 0,
+    ...(resetsAt !== undefined && { resetsAt }),
+    shadow: limit.mode === "shadow",
+  };
+}
+
+/** Settled by the fleet, and spent or held here (S9), `more` not yet held included. */
+export const usedAt = (lease: Lease, more: Units): Units => settled(lease) + lease.reserved + more;
