@@ -7,15 +7,11 @@ import { createHash } from "node:crypto";
 import { formatPath, type Problem } from "../../core/policy/node.ts";
 import { checkPolicy, type CheckedPolicy } from "../../core/policy/validate.ts";
 import type { PolicyProblem, PolicyResult } from "../../ports/policy-source.ts";
+import { LARGEST_POLICY, VERSION_DIGITS } from "./content.ts";
 import { decodePolicy, type EncodedPolicy } from "./document.ts";
 import { checkShape } from "./shape.ts";
 import { composeYaml, type Composed } from "./yaml.ts";
 import { knowsZone } from "./zone.ts";
-
-/** Largest document, in bytes. */
-export const LARGEST_POLICY = 4 * 1024 * 1024;
-
-const VERSION_DIGITS = 12;
 
 /** First 12 hexadecimal digits of the SHA-256 of the bytes. */
 export const versionOf = (bytes: Uint8Array): string =>

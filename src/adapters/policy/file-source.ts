@@ -1,0 +1,148 @@
+/**
+ * A policy in a file, and the news that it has changed.
+ *
+ * The file's state (device, inode, size, times) is polled, following links: that sees an edit in place, a
+ * rename over it, and the swap of a link two levels up by which Kubernetes updates a ConfigMap, on every file
+ * system. The content decides: it is hashed, and what was seen before is no news.
+ *
+ *   FS1  A change is acted on when two polls in a row see the same state, so that a file that is being written
+ *        is not read halfway; but no later than MOST_WAITS polls on.
+ *   FS2  A state younger than YOUNG_MS is read again at the next poll: a second edit within the resolution of
+ *        the file system's clock leaves no other trace.
+ *   FS3  A file that cannot be read is news once, after MISSING_MS; while it is being replaced it may be gone
+ *        for a moment.
+ *   FS4  The document in force is replaced by none that the rules of `revision` refuse.
+ */
+import { open, stat } from "node:fs/promises";
+import type { EpochMs } from "../../core/time.ts";
+import { revisionFault, type Edition } from "../../core/policy/revision.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { PolicyResult, PolicySource } from "../../ports/policy-source.ts";
+import { LARGEST_POLICY, VERSION_DIGITS } from "./content.ts";
+import { readPolicy, type Reading } from "./reader.ts";
+
+/** A change has to be known within 2 s, half of which a large document takes to be read. */
+const POLL_MS = 250;
+const MOST_WAITS = 4;
+const YOUNG_MS = 2_000;
+const MISSING_MS = 2_000;
+
+export interface FilePolicyOptions {
+  readonly clock: Clock;
+  /** A shared store: a document without a revision is refused. Default false. */
+  readonly revisionRequired?: boolean;
+}
+
+interface FileState {
+  /** Equal for equal states. */
+  readonly signature: string;
+  readonly changedAt: EpochMs;
+}
+
+interface Content {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly version: string;
+}
+
+export function createFilePolicySource(path: string, options: FilePolicyOptions): PolicySource {
+  const { clock, revisionRequired = false } = options;
+  /** What was last handed out as good. */
+  let inForce: Edition | undefined;
+  let seenVersion = "";
+  let reading: Reading | undefined;
+
+  async function check({ bytes, version }: Content): Promise<PolicyResult> {
+    seenVersion = version;
+    reading = readPolicy(bytes, version);
+    const result = await reading.result;
+    reading = undefined;
+    if (!result.ok) return result;
+    const fault = revisionFault(inForce, result.document, revisionRequired);
+    if (fault !== undefined) return { ok: false, problems: [{ path: "revision", ...fault }] };
+    inForce = { version, revision: result.document.revision };
+    return result;
+  }
+
+  function watch(changed: (result: PolicyResult) => void): () => void {
+    let isStopped = false;
+    let cancel = (): void => {};
+    /** The state whose content is known for certain. */
+    let known = "";
+    let last = "";
+    let waits = 0;
+    let missingSince: number | undefined;
+
+    function isSettled({ signature }: FileState): boolean {
+      const isSame = signature === last;
+      last = signature;
+      if (!isSame && waits < MOST_WAITS) waits++;
+      else waits = 0;
+      return isSame || waits === 0;
+    }
+    async function look(): Promise<PolicyResult | undefined> {
+      const state = await stateOf(path);
+      missingSince = undefined;
+      if (state.signature === known || !isSettled(state)) return undefined;
+      const content = await contentOf(path);
+      known = Math.abs(clock.wall() - state.changedAt) > YOUNG_MS ? state.signature : "";
+      return content.version === seenVersion ? undefined : await check(content);
+    }
+    function missing(error: unknown): PolicyResult | undefined {
+      const since = (missingSince ??= clock.mono());
+      known = "";
+      if (clock.mono() - since < MISSING_MS || seenVersion === "") return undefined;
+      // Whatever is there next is news, even the content from before.
+      seenVersion = "";
+      const found = error instanceof Error ? error.message : String(error);
+      return { ok: false, problems: [{ path: "", found, allowed: "a file that can be read" }] };
+    }
+    async function poll(): Promise<void> {
+      const news = await look().catch(missing);
+      if (isStopped) return;
+      if (news !== undefined) changed(news);
+      schedule();
+    }
+    function schedule(): void {
+      if (!isStopped) cancel = clock.timer(POLL_MS, () => void poll());
+    }
+    schedule();
+    return () => {
+      isStopped = true;
+      cancel();
+      reading?.stop();
+    };
+  }
+  return { load: async () => check(await contentOf(path)), watch };
+}
+
+async function stateOf(path: string): Promise<FileState> {
+  const { dev, ino, size, mtimeMs, ctimeMs } = await stat(path);
+  return { signature: [dev, ino, size, mtimeMs, ctimeMs].join(" "), changedAt: ctimeMs };
+}
+
+/** The whole file, through one handle, so that a swap meanwhile does not mix two. */
+async function contentOf(path: string): Promise<Content> {
+  const handle = await open(path);
+  try {
+    const { size } = await handle.stat();
+    // One byte too many is enough for the reader to refuse it.
+    const length = Math.min(size, LARGEST_POLICY + 1);
+    const bytes = new Uint8Array(length);
+    let filled = 0;
+    while (filled < length) {
+      const { bytesRead } = await handle.read(bytes, filled, length - filled, filled);
+      if (bytesRead === 0) break;
+      filled += bytesRead;
+    }
+    const content = filled < length ? bytes.slice(0, filled) : bytes;
+    return { bytes: content, version: await versionOfBytes(content) };
+  } finally {
+    await handle.close();
+  }
+}
+
+/** As versionOf, hashed off the event loop. */
+async function versionOfBytes(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", bytes);
+  return Buffer.from(digest).toString("hex").slice(0, VERSION_DIGITS);
+}
