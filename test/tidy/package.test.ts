@@ -21,11 +21,10 @@ const RUN_TIME: Readonly<Record<string, string>> = {
   "@grpc/proto-loader": "descriptors met at run time, for reflection",
   "@grpc/reflection": "server reflection",
   "grpc-health-check": "grpc.health.v1",
-  "js-yaml": "the policy document",
+  "js-yaml": "the policy document, and where in it an error lies",
   pino: "the log",
   "prom-client": "metrics",
   "temporal-polyfill": "time zones, months and days of 23 hours",
-  yaml: "the line and column of an error in the policy document",
   zod: "the shape of the policy document, and its JSON Schema",
 };
 
