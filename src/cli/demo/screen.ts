@@ -45,47 +45,52 @@ export function createScreen(host: Pick<Host, "stdout" | "env">): Screen {
     endProgress();
     stdout.write(`${text}\n`);
   };
-  const once = (id: string, text: string) => {
-    if (told.has(id)) return;
-    told.add(id);
-    line(text);
-  };
   return {
     line,
     endProgress,
     ink,
     progress(atSeconds, replay) {
-      for (const [id, text] of milestones(atSeconds, replay)) once(id, ink("bold", text));
-      const status = statusLine(atSeconds, replay);
+      for (const [id, spell] of milestones(atSeconds, replay)) {
+        if (told.has(id)) continue;
+        told.add(id);
+        line(ink("bold", spell()));
+      }
       if (stdout.isTty) {
         const now = performance.now();
         if (now - drawnAt < REDRAW_MS) return;
         drawnAt = now;
         open = true;
-        stdout.write(ERASE_LINE + status.slice(0, (stdout.columns() ?? 80) - 1));
+        stdout.write(
+          ERASE_LINE + statusLine(atSeconds, replay).slice(0, (stdout.columns() ?? 80) - 1),
+        );
       } else if (Math.floor(atSeconds / 3600) > hour) {
         hour = Math.floor(atSeconds / 3600);
-        line(status);
+        line(statusLine(atSeconds, replay));
       }
     },
   };
 }
 
-function* milestones(atSeconds: number, replay: Replay): Generator<readonly [string, string]> {
+/** What can have happened by now, each with how to tell it: at most one of each is ever told. */
+function* milestones(
+  atSeconds: number,
+  replay: Replay,
+): Generator<readonly [string, () => string]> {
   const { seenAtCall, seenAtMicros, stopped } = replay;
   if (seenAtCall !== undefined) {
-    const spent = formatUsd(seenAtMicros);
-    yield [
-      "seen",
-      `${clockOf(atSeconds)}  same-call (on trial) sees the loop at call ${seenAtCall}, ${spent} spent`,
-    ];
+    const spell = () =>
+      `same-call (on trial) sees the loop at call ${seenAtCall}, ${formatUsd(seenAtMicros)} spent`;
+    yield ["seen", () => `${clockOf(atSeconds)}  ${spell()}`];
   }
   if (stopped !== undefined) {
-    const { denial, call } = stopped;
-    const by = `${denial.limit} refuses the loop's call ${call}`;
-    const left = `${formatUsd(Number(denial.remainingUnits))} left of ${formatUsd(Number(denial.limitUnits))}`;
-    yield ["stopped", `${clockOf(stopped.atSeconds)}  ${by}: ${reasonOf(denial)}, ${left}`];
+    yield ["stopped", () => `${clockOf(stopped.atSeconds)}  ${spellRefusal(stopped)}`];
   }
+}
+
+function spellRefusal({ call, denial }: NonNullable<Replay["stopped"]>): string {
+  const left = formatUsd(Number(denial.remainingUnits));
+  const limit = formatUsd(Number(denial.limitUnits));
+  return `${denial.limit} refuses the loop's call ${call}: ${reasonOf(denial)}, ${left} left of ${limit}`;
 }
 
 function statusLine(atSeconds: number, { tallies: { loop, others } }: Replay): string {

@@ -125,6 +125,7 @@ export function checkClaims(
 export const totalMicros = (unguarded: Unguarded): number =>
   unguarded.loopMicros + unguarded.neighboursMicros + unguarded.othersMicros;
 
+const dollars = new Intl.NumberFormat("en-US", { style: "currency", currency: "USD" });
+
 /** "$1,234.56": to the cent, rounded to the nearest. */
-export const formatUsd = (micros: number): string =>
-  (micros / 1e6).toLocaleString("en-US", { style: "currency", currency: "USD" });
+export const formatUsd = (micros: number): string => dollars.format(micros / 1e6);
