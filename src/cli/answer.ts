@@ -61,8 +61,8 @@ function denialFacts(denial: Denial): readonly Fact[] {
     const [left, most, asked] = [remainingUnits, limitUnits, requestedUnits].map((units) =>
       spellUnits(meter, units),
     );
-    const unit = meter === "" ? "slots" : meter;
-    facts.push(["left", `${left} of ${most} ${unit}; asked for ${asked}`]);
+    const unit = meter === "" ? " slots" : meter === "usd_micros" ? "" : ` ${meter}`;
+    facts.push(["left", `${left} of ${most}${unit}; asked for ${asked}`]);
   }
   const retryMs = durationMs(denial.retryAfter);
   facts.push(["retry", retryMs === undefined ? "will not help" : `in ${spellLength(retryMs)}`]);

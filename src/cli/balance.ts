@@ -6,7 +6,8 @@ import {
   type GetBalanceRequest,
   type GetBalanceResponse,
 } from "../gen/imprest/v1/quota.ts";
-import { CallError, type QuotaConnection, type Reply } from "./client.ts";
+import { CallError } from "./call-error.ts";
+import type { QuotaConnection, Reply } from "./client.ts";
 import { defineCommand, type Command } from "./command.ts";
 import { CALL_EXITS, checkConnection, CONNECTION_FLAGS, withSidecar } from "./connection.ts";
 import { toggle } from "./flag.ts";

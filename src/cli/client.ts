@@ -8,6 +8,8 @@ import { Client, Metadata, credentials, status, type ServiceError } from "@grpc/
 import { formatAddress, type ListenAddress } from "../adapters/grpc/address.ts";
 import { ErrorInfo, RetryInfo } from "../gen/google/rpc/error_details.ts";
 import { Status } from "../gen/google/rpc/status.ts";
+import { CallError } from "./call-error.ts";
+import { onOneLine } from "./ink.ts";
 import { durationMs } from "./wire-time.ts";
 
 /** What a method of the generated service has, as far as a call needs it. */
@@ -41,23 +43,18 @@ export interface ConnectionOptions {
   readonly root: URL;
 }
 
-/** A status other than OK. The message is one line: code, reason, what the sidecar said. */
-export class CallError extends Error {
-  override readonly name = "CallError";
-  /** "UNAVAILABLE". */
-  readonly code: string;
-
-  constructor(error: ServiceError, address: ListenAddress) {
-    const code = status[error.code];
-    const { reason, retryAfterMs } = readDetails(error.metadata);
-    const isLost = error.code === status.UNAVAILABLE && reason === "";
-    const said = isLost
-      ? `no sidecar answers at ${formatAddress(address)}; --address says where it listens (${error.details})`
-      : error.details;
-    const retry = retryAfterMs === undefined ? "" : ` (retry after ${retryAfterMs} ms)`;
-    super(`${code}${reason === "" ? "" : ` ${reason}`}: ${said}${retry}`.replace(/\p{Cc}+/gu, " "));
-    this.code = code;
-  }
+function toCallError(error: ServiceError, address: ListenAddress): CallError {
+  const code = status[error.code];
+  const { reason, retryAfterMs } = readDetails(error.metadata);
+  const isLost = error.code === status.UNAVAILABLE && reason === "";
+  // The library tells this in three sentences, of which one says something.
+  const cause = /Last error: (?:Error: )?(.*?)\. /.exec(error.details)?.[1] ?? error.details;
+  const said = isLost
+    ? `no sidecar answers at ${formatAddress(address)}; --address says where it listens (${cause})`
+    : error.details;
+  const retry = retryAfterMs === undefined ? "" : ` (retry after ${retryAfterMs} ms)`;
+  const head = reason === "" ? code : `${code} ${reason}`;
+  return new CallError(code, onOneLine(`${head}: ${said}${retry}`));
 }
 
 /** The details are another program's bytes: where they cannot be read, the status alone is told. */
@@ -97,7 +94,7 @@ export function connect(options: ConnectionOptions): QuotaConnection {
         metadata,
         { deadline: Date.now() + timeoutMs },
         (error, bytes) => {
-          if (error !== null) reject(new CallError(error, address));
+          if (error !== null) reject(toCallError(error, address));
           else if (bytes !== undefined) {
             const message = method.responseDeserialize(bytes);
             resolve({ message, json: () => toProtoJson(root, method.path, bytes) });

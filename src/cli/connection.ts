@@ -2,7 +2,8 @@
 import { readFile } from "node:fs/promises";
 import { formatAddress } from "../adapters/grpc/address.ts";
 import { isLoopback, peerAddress } from "./address.ts";
-import { CallError, connect, type QuotaConnection } from "./client.ts";
+import { CallError } from "./call-error.ts";
+import type { QuotaConnection } from "./client.ts";
 import type { Exits, Found } from "./command.ts";
 import type { Problem } from "./configuration.ts";
 import { defaulted, optional, pending, toggle, type Values } from "./flag.ts";
@@ -68,6 +69,8 @@ export async function withSidecar(
     return 2;
   }
   const { address, timeout } = values;
+  // Only now: help and configuration errors need no gRPC.
+  const { connect } = await import("./client.ts");
   const connection = connect({ address, timeoutMs: timeout, apiKey, root: host.root });
   try {
     return await use(connection);

@@ -1,4 +1,5 @@
 /** A machine for the command that keeps what is printed and sends the signals that a test asks for. */
+import { run } from "../../src/cli/run.ts";
 import type { Host, Output } from "../../src/cli/host.ts";
 
 export interface FakeHost extends Host {
@@ -31,4 +32,13 @@ export function createFakeHost(argv: readonly string[], options: FakeHostOptions
     printed,
     signal: () => stop.abort("SIGTERM"),
   };
+}
+
+/** Runs the command in this process. */
+export async function typeCommand(
+  words: readonly string[],
+  options: FakeHostOptions = {},
+): Promise<{ readonly status: number; readonly stdout: string; readonly stderr: string }> {
+  const host = createFakeHost(words, options);
+  return { status: await run(host), ...host.printed };
 }

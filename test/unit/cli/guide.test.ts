@@ -18,9 +18,9 @@ it("the guide's table has every flag of the sidecar, with its default", () => {
   expect(listed.map(([name, placeholder]) => [name, placeholder])).toEqual(
     built.map(([name, flag]) => [name, flag.placeholder]),
   );
-  for (const [name, flag] of built) {
-    const row = listed.find(([each]) => each === name);
-    if (flag.fallback !== undefined) expect(row?.[2]).toBe(`\`${flag.fallback}\``);
+  const defaults = built.filter(([, flag]) => flag.fallback !== undefined);
+  for (const [name, flag] of defaults) {
+    expect(listed.find(([each]) => each === name)?.[2]).toBe(`\`${flag.fallback}\``);
   }
 });
 
@@ -44,7 +44,7 @@ it("the guide's calls are calls that the program takes", async () => {
     const words = line.split(" ");
     const entry = COMMANDS.find(({ name }) => name === words[0]);
     const command = await entry?.load();
-    expect(command, line).toBeDefined();
+    expect(command?.name).toBe(words[0]);
     const found = configure(command?.flags ?? {}, [], words.slice(1), {});
     expect(found.problems).toEqual([]);
   }

@@ -1,12 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { configure } from "../../../src/cli/configuration.ts";
-import { COMMANDS, run } from "../../../src/cli/run.ts";
-import { createFakeHost, type FakeHostOptions } from "../../support/fake-host.ts";
+import { COMMANDS } from "../../../src/cli/run.ts";
+import { typeCommand } from "../../support/fake-host.ts";
 
-async function type(line: string, options: FakeHostOptions = {}) {
-  const host = createFakeHost(line === "" ? [] : line.split(" "), options);
-  return { status: await run(host), ...host.printed };
-}
+const type = (line: string) => typeCommand(line === "" ? [] : line.split(" "));
 
 /** The words of an example as a shell would hand them over, without variables and quotes. */
 const wordsOf = (line: string): readonly string[] =>

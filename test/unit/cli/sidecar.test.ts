@@ -20,6 +20,36 @@ function configOf(argv: readonly string[], env: Env = {}) {
   return sidecarConfig(values as SidecarValues, createFakeHost([], { env }));
 }
 
+const EVERY_FLAG: readonly (readonly [string, string, object])[] = [
+  ["policy", "q.yaml", { policy: "q.yaml" }],
+  [
+    "listen",
+    "unix:/tmp/s,[::1]:0",
+    {
+      listen: [
+        { kind: "unix", path: "/tmp/s" },
+        { kind: "tcp", host: "::1", port: 0 },
+      ],
+    },
+  ],
+  ["socket-mode", "0660", { socketMode: 0o660 }],
+  ["socket-mode", "0o600", { socketMode: 0o600 }],
+  ["socket-group", "agents", { socketGroup: "agents" }],
+  ["health", "127.0.0.1:0", { health: { kind: "tcp", host: "127.0.0.1", port: 0 } }],
+  ["http", "10.0.0.1:80", { http: { kind: "tcp", host: "10.0.0.1", port: 80 } }],
+  ["store", "memory:", {}],
+  ["wait", "1.5s", { waitMs: 1_500 }],
+  ["tenant", "acme", { tenant: "acme" }],
+  ["auth", "none", {}],
+  ["holder", "pod-7", { holder: "pod-7" }],
+  ["drain-timeout", "3s", { drainTimeoutMs: 3_000 }],
+  ["idempotency-keys", "5000", { idempotencyKeys: 5_000 }],
+  ["metrics-tenants", "acme,globex", { metricsTenants: ["acme", "globex"] }],
+  ["metrics-tenants", "none", { metricsTenants: [] }],
+  ["records", "none", {}],
+  ["log-level", "warn", { logLevel: "warn" }],
+];
+
 describe("imprest sidecar", () => {
   it("has the defaults of the composition where nothing is said but the policy", () => {
     expect(configOf(["--policy", "p.yaml"])).toEqual({
@@ -29,36 +59,6 @@ describe("imprest sidecar", () => {
       version: "0.1.0",
     });
   });
-
-  const EVERY_FLAG: readonly (readonly [string, string, object])[] = [
-    ["policy", "q.yaml", { policy: "q.yaml" }],
-    [
-      "listen",
-      "unix:/tmp/s,[::1]:0",
-      {
-        listen: [
-          { kind: "unix", path: "/tmp/s" },
-          { kind: "tcp", host: "::1", port: 0 },
-        ],
-      },
-    ],
-    ["socket-mode", "0660", { socketMode: 0o660 }],
-    ["socket-mode", "0o600", { socketMode: 0o600 }],
-    ["socket-group", "agents", { socketGroup: "agents" }],
-    ["health", "127.0.0.1:0", { health: { kind: "tcp", host: "127.0.0.1", port: 0 } }],
-    ["http", "10.0.0.1:80", { http: { kind: "tcp", host: "10.0.0.1", port: 80 } }],
-    ["store", "memory:", {}],
-    ["wait", "1.5s", { waitMs: 1_500 }],
-    ["tenant", "acme", { tenant: "acme" }],
-    ["auth", "none", {}],
-    ["holder", "pod-7", { holder: "pod-7" }],
-    ["drain-timeout", "3s", { drainTimeoutMs: 3_000 }],
-    ["idempotency-keys", "5000", { idempotencyKeys: 5_000 }],
-    ["metrics-tenants", "acme,globex", { metricsTenants: ["acme", "globex"] }],
-    ["metrics-tenants", "none", { metricsTenants: [] }],
-    ["records", "none", {}],
-    ["log-level", "warn", { logLevel: "warn" }],
-  ];
 
   it.each(EVERY_FLAG)("takes --%s %s, and its variable", (name, text, expected) => {
     expect(configOf(["--policy", "p", `--${name}`, text])).toMatchObject(expected);
