@@ -18,8 +18,11 @@ export const versionOf = (bytes: Uint8Array): string =>
   createHash("sha256").update(bytes).digest("hex").slice(0, VERSION_DIGITS);
 
 /** Reads and checks a document; holds the thread (some 0.1 s for a thousand tenants). */
-export function parsePolicy(text: string): PolicyResult {
-  const bytes = new TextEncoder().encode(text);
+export const parsePolicy = (text: string): PolicyResult =>
+  parsePolicyBytes(new TextEncoder().encode(text));
+
+/** The same from a file's bytes, which may be no text at all. */
+export function parsePolicyBytes(bytes: Uint8Array): PolicyResult {
   const encoded = encodePolicy(bytes, versionOf(bytes));
   return encoded.ok ? { ok: true, document: decodePolicy(encoded.policy) } : encoded;
 }

@@ -308,3 +308,22 @@ export const POLICY_SCHEMA = mapping({
   ).optional(),
   tenants: table(key(TENANT, TENANT_ALLOWED), tenant, "a mapping from names to tenants").optional(),
 });
+
+/** Parts of the document that have a name of their own in its JSON Schema, each after those it is made of. */
+export const NAMED_PARTS: Readonly<Record<string, z.ZodType>> = {
+  amount,
+  duration,
+  share,
+  decimal,
+  mode,
+  period,
+  match,
+  step,
+  actions,
+  limit: limit(same, given),
+  breaker: breaker(same, given),
+  loop: loop(same, given),
+  limitOverride: limit(givenOrNull, givenOrNull),
+  plan,
+  tenant,
+};
