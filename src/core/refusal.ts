@@ -4,6 +4,8 @@
  *   RF1  The first class of DENY_REASONS that refuses governs.
  *   RF2  Within a class the narrowest scope; ties: the longest wait (none is the longest), then the order of
  *        the document.
+ *   RF3  Its wait is a promise for the request, so it lasts until everything that refuses would let it pass
+ *        (S15); absent where something never does.
  */
 import type { EpochMs, DurationMs } from "./time.ts";
 import type { Units } from "./units.ts";
@@ -30,11 +32,16 @@ export interface Refusal {
 
 const rank = new Map(DENY_REASONS.map((reason, i) => [reason, i]));
 
-/** The one that the caller hears of; `undefined`: nothing refuses. */
+/** The one that the caller hears of, with the wait of all (RF3); `undefined`: nothing refuses. */
 export function governing(refusals: readonly Refusal[]): Refusal | undefined {
   let first: Refusal | undefined;
-  for (const refusal of refusals) if (!first || compare(refusal, first) < 0) first = refusal;
-  return first;
+  let longest: number | undefined = 0;
+  for (const refusal of refusals) {
+    if (!first || compare(refusal, first) < 0) first = refusal;
+    const { waitMs } = refusal;
+    longest = longest === undefined || waitMs === undefined ? undefined : Math.max(longest, waitMs);
+  }
+  return first && (first.waitMs === longest ? first : { ...first, waitMs: longest });
 }
 
 function compare(a: Refusal, b: Refusal): number {
@@ -101,7 +108,7 @@ function sentence(refusal: Refusal, hidden: boolean): string {
     case "ACTION_NOT_ALLOWED":
       return "The plan does not allow this action.";
     case "UNPRICED_MODEL":
-      return `The price book has no price for this model, which ${named} counts in dollars.`;
+      return "A limit counts dollars, and the price book has no price for this model.";
     case "REQUEST_TOO_LARGE":
       return hidden
         ? `The request is larger than limit ${named} ever allows.`

@@ -65,7 +65,7 @@ const escape = (value: string): string =>
 
 /** The text of a limit's scope for one operation, and how narrow it is. */
 export interface ScopeShape {
-  /** Levels in the scope, the root (tenant or platform) not counted. */
+  /** Levels in the scope: the tenant is one, the platform none. */
   readonly depth: number;
   /** `tenant`: the tenant's name. Levels of `per` that the operation lacks are left out. */
   text(tenant: string, subject: Subject, action: Action): string;
@@ -92,7 +92,7 @@ export function scopeShape(source: ScopeSource, root: "tenant" | "platform"): Sc
     read: level === "tenant" ? undefined : levelReader(level),
   }));
   return {
-    depth: levels.length,
+    depth: levels.length + (root === "tenant" ? 1 : 0),
     text(tenant, subject, action) {
       let text = root === "platform" ? PLATFORM : `tenant:${tenant}`;
       for (const part of parts) {

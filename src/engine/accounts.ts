@@ -147,7 +147,15 @@ export function createAccounts(options: AccountsOptions): Accounts {
       return;
     }
     retire(lease);
-    account.lease = createLease(spec, freshView(spec, now.mono), now.mono);
+    account.lease = newLease(spec, now);
+  }
+
+  /** The store may know more of it than nothing: carried units, another holder. */
+  function newLease(spec: LedgerSpec, now: Now): Lease {
+    const lease = createLease(spec, freshView(spec, now.mono), now.mono);
+    lease.dirty = true;
+    funds.touch(lease);
+    return lease;
   }
 
   function retire(lease: Lease): void {
@@ -201,9 +209,8 @@ export function createAccounts(options: AccountsOptions): Accounts {
         limit,
         generation: tenant.generation,
         scope: limit.scope.text(tenant.policy.name, subject, action),
-        lease: createLease(spec, freshView(spec, now.mono), now.mono),
+        lease: newLease(spec, now),
       };
-      account.lease.dirty = true; // the store may know more: carried units, another holder
       home.set(bucket, account);
       tenant.books.live++;
       live++;

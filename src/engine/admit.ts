@@ -18,9 +18,11 @@ import {
   breakerBooks,
   breakerKey,
   loopKey,
+  lookAt,
   openAll,
   ruleEarly,
   ruleUnits,
+  ruleWait,
   standingsOf,
   tellSteps,
   type Ruling,
@@ -41,7 +43,10 @@ export function decide(
 ): void {
   const found = standingsOf(core, asked, now);
   const ruling = ruleEarly(core, asked, found, now);
-  if (ruling.refusals.length > 0) return done({ standings: found, ruling });
+  if (ruling.refusals.length > 0) {
+    ruleWait(ruling, lookAt(core, asked, found, now), now);
+    return done({ standings: found, ruling });
+  }
   const standings = openLeases(core, asked, found, now);
   if (isRejection(standings)) return done(standings);
   core.funds.ask(wantsOf(standings), (short) => {
@@ -128,7 +133,7 @@ export function countCall(
       home.live++;
     }
     booked.rule = breaker.rule;
-    letThrough(booked.state, call.id, call.expiresAt);
+    letThrough(booked.state, call, now.mono);
     circuits.push({ breaker, circuit: booked.state });
   }
   return circuits;

@@ -27,16 +27,16 @@ export function balances(
   const tenant = tenantOf(core, turn.caller, subject.tenant);
   if (isRejection(tenant)) return tenant;
   const named = { ...subject, tenant: tenant.policy.name };
-  core.funds.flush();
-  const listed: Balance[] = [];
+  const found: (readonly [CompiledLimit, string, Lease])[] = [];
   for (const limit of tenant.policy.limits) {
     if (!keepsAccount(limit) || (limit.platform && !turn.caller.platform)) continue;
     if (!limit.matcher.appliesToSubject(named)) continue;
     for (const [scope, lease] of leasesOf(core, tenant, limit, named, turn.now)) {
-      if (listed.length < LISTED_MAX) listed.push(balanceOf(limit, scope, lease, turn.now));
+      if (found.length < LISTED_MAX) found.push([limit, scope, lease]);
     }
   }
-  return listed;
+  core.funds.flush();
+  return found.map(([limit, scope, lease]) => balanceOf(limit, scope, lease, turn.now));
 }
 
 const NO_ACTION = { kind: "", name: "", tags: [], fingerprint: "" };
@@ -80,7 +80,7 @@ function balanceOf(limit: CompiledLimit, scope: string, lease: Lease, now: Now):
     spentUnits: spent,
     leasedUnits: isRate ? local : Math.max(0, view.limit - spent - remaining + local),
     remainingUnits: remaining,
-    debtUnits: debt(lease, now.mono),
+    debtUnits: limit.mode === "enforce" ? debt(lease, now.mono) : 0,
     ...(spec.kind === "budget" && spec.end < MAX_UNITS && { resetsAt: spec.end }),
     localAvailableUnits: local,
     localReservedUnits: lease.reserved - lease.lapsed,

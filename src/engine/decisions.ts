@@ -16,6 +16,7 @@ import {
   ruleEarly,
   ruleSize,
   ruleUnits,
+  ruleWait,
   standingsOf,
   verdictOf,
 } from "./ruling.ts";
@@ -31,8 +32,9 @@ export interface Turn {
 /** A look at what would be decided, which creates and changes nothing. */
 function look(core: Core, asked: Prepared, now: Now): Decided {
   const standings = lookAt(core, asked, standingsOf(core, asked, now), now);
+  core.funds.flush();
   const ruling = ruleEarly(core, asked, standings, now);
-  if (ruling.refusals.length === 0) ruleUnits(ruling, standings, now);
+  ruleWait(ruling, standings, now);
   return { standings, ruling };
 }
 
@@ -102,6 +104,7 @@ function reserveBestEffort(
     return done(withoutHold(core, asked, { standings: found, ruling }, now));
   }
   const seen = lookAt(core, asked, found, now);
+  core.funds.flush();
   const fitted = fit(core, asked, seen, now);
   if (!fitted) {
     const refused = newRuling();

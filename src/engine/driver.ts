@@ -58,8 +58,11 @@ export interface Engine extends Quota, Gauges {
   stop(): void;
 }
 
-/** How late an expiry may be acted on without a call, and how often idle buckets are looked for. */
-const TICK = 200;
+/**
+ * How often idle buckets are looked for, ms. Not above the shortest ttl: then the timer that is set to the next
+ * expiry is never late for a reservation that was made after it was set.
+ */
+const TICK = 1_000;
 const SWEPT_A_TICK = 2_000;
 const DEFAULT_BOUNDS: Bounds = { reservationsPerTenant: 100_000, reservationsMax: 1_000_000 };
 
@@ -84,19 +87,10 @@ export function createEngine(options: EngineOptions): Engine {
     rng,
     bounds: options.bounds ?? DEFAULT_BOUNDS,
   };
-  const startWall = clock.wall();
-  const startMono = clock.mono();
-  let latest = 0;
-
-  /** Whole milliseconds, never backwards, and comparable with nothing but itself. */
-  const mono = (): number => {
-    latest = Math.max(latest, Math.floor(clock.mono() - startMono) + startWall);
-    return latest;
-  };
-
   function turn<T>(call: Call | undefined, act: (turn: Turn) => T): T {
-    const now: Now = { wall: clock.wall(), mono: mono() };
+    const now: Now = { wall: clock.wall(), mono: Math.floor(clock.mono()) };
     expireDue(core, now);
+    funds.flush(); // what has expired is free for everybody, and pays debt, before this turn decides
     const result = act({ caller: call?.caller ?? NOBODY, now });
     funds.flush();
     core.reservations.tidy(now.mono);
@@ -109,7 +103,8 @@ export function createEngine(options: EngineOptions): Engine {
       accounts.sweep(now, SWEPT_A_TICK);
       sweepRules(accounts, now);
     });
-    cancelTick = clock.timer(TICK, tick);
+    const due = core.reservations.nextDue() - Math.floor(clock.mono());
+    cancelTick = clock.timer(Math.max(1, Math.min(due, TICK)), tick);
   }
 
   return {

@@ -4,6 +4,7 @@ import { plainRefusal } from "../core/refusal.ts";
 import type { Amount, Extend } from "../core/operation.ts";
 import type { ExtendAnswer } from "../core/verdict.ts";
 import type { Done } from "../ports/quota.ts";
+import { keepsAccount } from "./accounts.ts";
 import type { Core } from "./core.ts";
 import { tell, type Turn } from "./decisions.ts";
 import { isFault } from "./funds.ts";
@@ -18,7 +19,7 @@ import type { Tenant } from "./tenants.ts";
 
 interface More {
   readonly hold: Hold;
-  /** What is added is asked for; what is held already counts for a request maximum. */
+  /** With what is added as its need. */
   readonly standing: Standing;
 }
 
@@ -36,7 +37,7 @@ export function extend(core: Core, turn: Turn, op: Extend, done: Done<ExtendAnsw
     ruling.refusals.push(plainRefusal("TENANT_SUSPENDED"));
   }
   const more = moreOf(found, op.add);
-  ruleSize(ruling, sizesOf(tenant, found, op.add), now);
+  ruleSize(ruling, [...more.map(({ standing }) => standing), ...maxima(tenant, found, op.add)], now);
   if (ruling.refusals.length > 0) return done(refused(core, asked, found, ruling, turn));
   const wants = more
     .filter(({ hold: { limit } }) => limit.mode === "enforce")
@@ -83,12 +84,13 @@ function moreOf(reservation: Reservation, add: readonly Amount[]): More[] {
     }));
 }
 
-/** Maxima hold for all that one reservation takes, however often it is extended. */
-function sizesOf(tenant: Tenant, reservation: Reservation, add: readonly Amount[]): Standing[] {
+/** Request maxima hold for all that one reservation takes, however often it is extended. */
+function maxima(tenant: Tenant, reservation: Reservation, add: readonly Amount[]): Standing[] {
   const { subject, action } = reservation;
   return tenant.policy.limits.flatMap((limit) => {
     const added = add.find(({ meter }) => meter === limit.meter)?.units ?? 0;
-    if (added === 0 || !limit.matcher.applies(subject, action)) return [];
+    const applies = !keepsAccount(limit) && limit.matcher.applies(subject, action);
+    if (added === 0 || !applies) return [];
     const held = reservation.amounts.find(({ meter }) => meter === limit.meter)?.units ?? 0;
     const scope = limit.scope.text(tenant.policy.name, subject, action);
     return [{ limit, bucket: "", scope, need: held + added, account: undefined, lease: undefined }];

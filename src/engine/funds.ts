@@ -11,7 +11,7 @@
 import type { LedgerAnswer, LedgerBlock } from "../core/lease/ledger.ts";
 import type { Units } from "../core/units.ts";
 import type { LeaseStore, StoreFault } from "../ports/lease-store.ts";
-import { block, free, type Lease } from "./lease.ts";
+import { block, free, returnFree, type Lease } from "./lease.ts";
 
 export interface Want {
   readonly lease: Lease;
@@ -81,6 +81,7 @@ export function createFunds(store: LeaseStore): Funds {
       if (touched.length === 0) return;
       const leases = [...new Set(touched.splice(0))].filter((lease) => lease.dirty || free(lease) > 0);
       if (leases.length === 0) return;
+      for (const lease of leases) returnFree(lease);
       exchange(
         leases,
         leases.map((lease) => block(lease, 0)),
@@ -88,6 +89,7 @@ export function createFunds(store: LeaseStore): Funds {
       );
     },
     close(lease) {
+      returnFree(lease);
       exchange([lease], [block(lease, 0, true)], () => undefined);
     },
   };

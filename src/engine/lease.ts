@@ -103,8 +103,10 @@ const isRate = (lease: Lease): boolean => lease.spec.kind === "rate";
 
 /** Holds `units` that are free. */
 export function hold(lease: Lease, units: Units): void {
-  if (isRate(lease)) lease.spent += units;
-  else lease.reserved += units;
+  if (isRate(lease)) {
+    lease.spent += units;
+    lease.dirty = true; // or the store takes it for out, and refills less
+  } else lease.reserved += units;
   assert(free(lease) >= 0, "LE1");
 }
 
@@ -148,9 +150,13 @@ export function pay(lease: Lease, payment: Payment): void {
   assert(lease.reserved >= 0 && free(lease) >= 0, "LE1");
 }
 
-/** The lease's part of a message: everything free goes back unless it is needed. */
+/** Gives all that is free back, with the next message (LE2). */
+export function returnFree(lease: Lease): void {
+  lease.returned += free(lease);
+}
+
+/** The lease's part of a message. */
 export function block(lease: Lease, need: Units, close = false): LedgerBlock {
-  if (need === 0) lease.returned += free(lease); // (LE2)
   lease.dirty = false;
   return {
     spec: lease.spec,

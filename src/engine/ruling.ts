@@ -86,6 +86,14 @@ export function lookAt(core: Core, asked: Prepared, standings: readonly Standing
   });
 }
 
+/**
+ * The whole wait of what breakers and loops refuse: what also lacks units is added, so that the promise holds.
+ * `looked`: standings with leases.
+ */
+export function ruleWait(ruling: Ruling, looked: readonly Standing[], now: Now): void {
+  if (ruling.refusals.every(({ waitMs }) => waitMs !== undefined)) ruleUnits(ruling, looked, now);
+}
+
 /** Refusals that need no units: who, what, priced or not, too large, breakers, loops. */
 export function ruleEarly(
   core: Core,
@@ -103,7 +111,7 @@ export function ruleEarly(
   if (!policy.allows(asked.action.kind, asked.action.name)) {
     refuse(ruling, policy.rulesMode, plainRefusal("ACTION_NOT_ALLOWED"));
   }
-  ruleUnpriced(ruling, asked, standings, now);
+  ruleUnpriced(ruling, asked, standings);
   if (!skipSize) ruleSize(ruling, standings, now);
   ruleBreakers(core, ruling, asked, now);
   ruleLoops(ruling, asked, now);
@@ -119,21 +127,14 @@ export function ruleSize(ruling: Ruling, standings: readonly Standing[], now: No
   }
 }
 
-/** S6: looked at only where an applying limit counts usd_micros. */
-function ruleUnpriced(
-  ruling: Ruling,
-  asked: Prepared,
-  standings: readonly Standing[],
-  now: Now,
-): void {
+/** S6: looked at only where an applying limit counts usd_micros; one that merely watches does not refuse. */
+function ruleUnpriced(ruling: Ruling, asked: Prepared, standings: readonly Standing[]): void {
   if (asked.unpriced !== "deny") return;
-  for (const standing of standings) {
-    if (standing.limit.meter !== "usd_micros") continue;
-    const why = { reason: "UNPRICED_MODEL", waitMs: undefined } as const;
-    const { mode } = standing.limit;
-    const refusal = refusalAt(standing, why, now);
-    refuse(ruling, mode === "soft" ? "enforce" : mode, refusal, standing);
-  }
+  const counting = standings.filter(({ limit }) => limit.meter === "usd_micros");
+  if (counting.length === 0) return;
+  const watched = counting.every(({ limit }) => limit.mode === "shadow");
+  const mode = watched ? "shadow" : asked.tenant.policy.rulesMode;
+  refuse(ruling, mode, { ...plainRefusal("UNPRICED_MODEL"), meter: "usd_micros" });
 }
 
 /** Refusals for want of units; limits whose size was refused already are left out. */

@@ -12,7 +12,7 @@ import { DAY } from "../core/time.ts";
 import type { Units } from "../core/units.ts";
 import type { CommitAnswer, ReleaseAnswer, Verdict } from "../core/verdict.ts";
 import type { Caller } from "../ports/quota.ts";
-import { findShares, giveBack, letGo, paySharesAt, tellOverage, unchargedOf } from "./charge.ts";
+import { findShares, giveBack, letGo, paySharesAt, unchargedOf } from "./charge.ts";
 import { statementOf } from "./content.ts";
 import type { Core } from "./core.ts";
 import type { Turn } from "./decisions.ts";
@@ -85,12 +85,14 @@ export function commit(core: Core, turn: Turn, op: Commit): CommitAnswer | Rejec
   for (const meter of new Set([...reserved.keys(), ...stated.keys()])) {
     const actual = total(meter);
     if (actual === undefined) continue;
-    const charged = Math.max(before.get(meter) ?? 0, actual - unchargedOf(shares, meter));
+    const was = before.get(meter) ?? 0;
+    const charged = Math.max(was, actual - unchargedOf(shares, meter));
     found.charged.set(meter, charged);
     found.uncharged.set(meter, Math.max(found.uncharged.get(meter) ?? 0, actual - charged));
-    core.telemetry.charged(meter, charged - (before.get(meter) ?? 0));
+    core.telemetry.charged(meter, charged - was);
+    const over = charged - Math.max(was, reserved.get(meter) ?? 0);
+    if (over > 0) core.telemetry.overage(meter, over);
   }
-  tellOverage(core, shares);
   return op.partial ? runOn(core, turn, found, op) : finish(core, turn, found, op);
 }
 
@@ -139,8 +141,7 @@ function answerOf(core: Core, turn: Turn, reservation: Reservation, op: Commit):
     charged.push({ meter, units });
     const more = units - (reserved.get(meter) ?? 0);
     if (more > 0) overage.push({ meter, units: more });
-    const less = reservation.state === "expired" ? 0 : -more;
-    if (less > 0 && !op.partial) released.push({ meter, units: less });
+    if (more < 0 && !op.partial) released.push({ meter, units: -more });
     const left = reservation.uncharged.get(meter) ?? 0;
     if (left > 0) uncharged.push({ meter, units: left });
   }

@@ -108,15 +108,26 @@ export function exhausted(standing: Standing, now: Now): Refusal {
     return refusalAt(standing, { reason: "BUDGET_EXHAUSTED", waitMs }, now);
   }
   if (lease.spec.kind === "slots") {
-    let first = Infinity;
-    for (const { deadline } of lease.takers) first = Math.min(first, deadline);
-    const waitMs = first === Infinity ? undefined : first - now.mono;
+    const waitMs = slotWait(lease, now);
     return refusalAt(standing, { reason: "CONCURRENCY_EXHAUSTED", waitMs }, now);
   }
   const { rate } = lease.view;
   const lacking = need - free(lease) + (lease.beyond - lease.toldBeyond);
   const waitMs = rate && waitFor(rate, lease.spec.refill, lacking, now.mono);
   return refusalAt(standing, { reason: "RATE_LIMITED", waitMs }, now);
+}
+
+/** Until enough of those who hold slots have expired: of a lowered limit more than one must. */
+function slotWait(lease: Lease, now: Now): number | undefined {
+  const needed = 1 - available(lease, now.mono);
+  if (needed === 1) {
+    let first = Infinity;
+    for (const { deadline } of lease.takers) first = Math.min(first, deadline);
+    return first === Infinity ? undefined : first - now.mono;
+  }
+  const ends = [...lease.takers].map(({ deadline }) => deadline).sort((a, b) => a - b);
+  const end = lease.spec.capacity === 0 ? undefined : ends[needed - 1];
+  return end === undefined ? undefined : end - now.mono;
 }
 
 interface Figures {

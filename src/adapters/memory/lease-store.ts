@@ -19,10 +19,12 @@ import {
   type LedgerSpec,
 } from "../../core/lease/ledger.ts";
 import { refill } from "../../core/limit/rate.ts";
+import type { Clock } from "../../ports/clock.ts";
 import type { LeaseStore } from "../../ports/lease-store.ts";
 
-/** `now`: whole milliseconds, never backwards. */
-export function createMemoryLeaseStore(now: () => number): LeaseStore {
+/** `clock`: the engine's own, so that both see the same moments. */
+export function createMemoryLeaseStore(clock: Clock): LeaseStore {
+  const now = (): number => Math.floor(clock.mono());
   const ledgers = new Map<string, Ledger>();
   const families = new Map<string, Ledger>();
 

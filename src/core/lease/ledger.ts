@@ -149,6 +149,7 @@ export function settle(ledger: Ledger, block: LedgerBlock, now: EpochMs): void {
     const room = ledger.spec.capacity - ledger.out;
     const back = returned + refunded;
     if (back > 0) rate.level = Math.max(rate.level, Math.min(rate.level + back, room));
+    if (rate.level >= room) rate.remainder = 0;
     rate.level -= beyond;
   } else {
     ledger.owed = Math.min(ledger.owed, Math.max(0, -available(ledger)));

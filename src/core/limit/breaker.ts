@@ -44,9 +44,14 @@ export function breakerWait(circuit: Circuit, rule: BreakerRule, now: number): n
   return Math.max(0, openUntil - now);
 }
 
-/** A call was let through: after `open` it is the trial. */
-export function letThrough(circuit: Circuit, id: string, expiresAt: number): void {
-  if (circuit.openUntil !== undefined && !circuit.trial) circuit.trial = { id, expiresAt };
+/** A call was let through: the first one after `openMs` is the trial. */
+export function letThrough(
+  circuit: Circuit,
+  call: { readonly id: string; readonly expiresAt: number },
+  now: number,
+): void {
+  const { openUntil, trial } = circuit;
+  if (openUntil !== undefined && openUntil <= now && !trial) circuit.trial = { ...call };
 }
 
 /** The end of a call; "void": given back unused or cancelled, which says nothing about the other side. */
