@@ -38,7 +38,6 @@ export function createReloader(options: ReloaderOptions): (result: PolicyResult)
     if (!result.ok) return refuse(result.problems.map(describeProblem));
     const { document } = result;
     engine.reload(document);
-    telemetry.policyReloaded();
     readiness.reloaded(document.version);
     log.info({ version: document.version, revision: document.revision }, "policy reloaded");
   };

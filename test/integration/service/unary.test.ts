@@ -5,6 +5,7 @@ import { Decision } from "../../../src/gen/imprest/v1/quota.ts";
 import { ALLOWED, createFakeQuota, type FakeQuota } from "../../support/fake-quota.ts";
 import { failureOf } from "../../support/quota-client.ts";
 import { type QuotaServer, startQuotaServer } from "../../support/quota-server.ts";
+import { until } from "../../support/until.ts";
 
 const subject = { tenant: "acme" };
 const DENIAL: Denial = {
@@ -294,8 +295,3 @@ describe("callers that go", () => {
   const cancelOnce = (call: { cancel(): void }, waiting: number): void =>
     void quota.whenWaiting(waiting).then(() => call.cancel());
 });
-
-/** Turns of the event loop until it holds; the test's own time limit ends what never does. */
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
-}
