@@ -17,6 +17,16 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./sidecar.ts")).sidecar,
   },
   {
+    name: "policy validate",
+    summary: "Every problem of a policy document at once.",
+    load: async () => (await import("./policy.ts")).policyValidate,
+  },
+  {
+    name: "policy explain",
+    summary: "Which limits of a document apply to an operation, and why the others do not.",
+    load: async () => (await import("./policy-explain.ts")).policyExplain,
+  },
+  {
     name: "check",
     summary: "Would this be allowed now? Holds and charges nothing.",
     load: async () => (await import("./operate.ts")).check,
