@@ -5,16 +5,14 @@
  * rename over it, and the swap of a link two levels up by which Kubernetes updates a ConfigMap, on every file
  * system. The content decides: it is hashed, and what was seen before is no news.
  *
- *   FS1  A change is acted on when two polls in a row see the same state, so that a file that is being written
- *        is not read halfway; but no later than MOST_WAITS polls on.
- *   FS2  A state younger than YOUNG_MS is read again at the next poll: a second edit within the resolution of
- *        the file system's clock leaves no other trace.
+ *   FS1  A change is acted on when two polls in a row and one after the reading see the same state, so that a
+ *        file that is being written is not taken for a whole one.
+ *   FS2  A file that changes all the time is read nevertheless, every MOST_WAITS polls.
  *   FS3  A file that cannot be read is news once, after MISSING_MS; while it is being replaced it may be gone
  *        for a moment.
  *   FS4  The document in force is replaced by none that the rules of `revision` refuse.
  */
 import { open, stat } from "node:fs/promises";
-import type { EpochMs } from "../../core/time.ts";
 import { revisionFault, type Edition } from "../../core/policy/revision.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { PolicyResult, PolicySource } from "../../ports/policy-source.ts";
@@ -24,19 +22,12 @@ import { readPolicy, type Reading } from "./reader.ts";
 /** A change has to be known within 2 s, half of which a large document takes to be read. */
 const POLL_MS = 250;
 const MOST_WAITS = 4;
-const YOUNG_MS = 2_000;
 const MISSING_MS = 2_000;
 
 export interface FilePolicyOptions {
   readonly clock: Clock;
   /** A shared store: a document without a revision is refused. Default false. */
   readonly revisionRequired?: boolean;
-}
-
-interface FileState {
-  /** Equal for equal states. */
-  readonly signature: string;
-  readonly changedAt: EpochMs;
 }
 
 interface Content {
@@ -66,25 +57,24 @@ export function createFilePolicySource(path: string, options: FilePolicyOptions)
   function watch(changed: (result: PolicyResult) => void): () => void {
     let isStopped = false;
     let cancel = (): void => {};
-    /** The state whose content is known for certain. */
+    /** The state whose content has been read. */
     let known = "";
     let last = "";
     let waits = 0;
     let missingSince: number | undefined;
 
-    function isSettled({ signature }: FileState): boolean {
-      const isSame = signature === last;
-      last = signature;
-      if (!isSame && waits < MOST_WAITS) waits++;
-      else waits = 0;
-      return isSame || waits === 0;
-    }
     async function look(): Promise<PolicyResult | undefined> {
       const state = await stateOf(path);
-      missingSince = undefined;
-      if (state.signature === known || !isSettled(state)) return undefined;
+      if (state === known) return undefined;
+      const isForced = state !== last && ++waits > MOST_WAITS;
+      const isSettled = state === last;
+      last = state;
+      if (!isSettled && !isForced) return undefined;
+      waits = 0;
       const content = await contentOf(path);
-      known = Math.abs(clock.wall() - state.changedAt) > YOUNG_MS ? state.signature : "";
+      missingSince = undefined;
+      if (!isForced && (await stateOf(path)) !== state) return undefined;
+      if (isSettled) known = state;
       return content.version === seenVersion ? undefined : await check(content);
     }
     function missing(error: unknown): PolicyResult | undefined {
@@ -115,9 +105,10 @@ export function createFilePolicySource(path: string, options: FilePolicyOptions)
   return { load: async () => check(await contentOf(path)), watch };
 }
 
-async function stateOf(path: string): Promise<FileState> {
+/** A text that is equal for equal states of the file. */
+async function stateOf(path: string): Promise<string> {
   const { dev, ino, size, mtimeMs, ctimeMs } = await stat(path);
-  return { signature: [dev, ino, size, mtimeMs, ctimeMs].join(" "), changedAt: ctimeMs };
+  return [dev, ino, size, mtimeMs, ctimeMs].join(" ");
 }
 
 /** The whole file, through one handle, so that a swap meanwhile does not mix two. */

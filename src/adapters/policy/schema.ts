@@ -22,13 +22,14 @@ import {
 } from "../../core/policy/level.ts";
 import {
   AMOUNT,
+  AMOUNT_ALLOWED,
   DECIMAL,
   DECIMAL_ALLOWED,
   DURATION,
   DURATION_ALLOWED,
   INSTANT,
   INSTANT_ALLOWED,
-  MONEY_ALLOWED,
+  PLAIN_AMOUNT,
   SHARE,
 } from "../../core/policy/notation.ts";
 import { allowedWords } from "../../core/policy/suggestion.ts";
@@ -75,18 +76,23 @@ function word<const T extends readonly [string, ...string[]]>(...words: T) {
   });
 }
 
-const whole = z.int({ error: "a whole number from 0" }).min(0, { error: "a whole number from 0" });
+const wholeAllowed = "a whole number from 0 to 2^53−1";
+const whole = z.int({ error: wholeAllowed }).min(0, { error: wholeAllowed });
 const count = z.int({ error: "a whole number from 1" }).min(1, { error: "a whole number from 1" });
 
 /** A number from 0, or text of that pattern; each part says the same, since zod may report either. */
 function numeric(number: z.ZodNumber, pattern: RegExp, error: string) {
   return z.union([number.min(0, { error }), matching(pattern, error)], { error });
 }
-const amount = numeric(z.int({ error: MONEY_ALLOWED }), AMOUNT, MONEY_ALLOWED);
+/** Units of a meter that is not known here. */
+const amountAllowed = `${AMOUNT_ALLOWED}; $12.50 for the meter usd_micros`;
+const amount = numeric(z.int({ error: amountAllowed }), AMOUNT, amountAllowed);
+/** Units that are never money. */
+const units = numeric(z.int({ error: AMOUNT_ALLOWED }), PLAIN_AMOUNT, AMOUNT_ALLOWED);
 const duration = matching(DURATION, DURATION_ALLOWED);
 const shareAllowed = "a share, as 80%";
 const share = matching(SHARE, shareAllowed);
-const decimal = z.union([z.number().min(0), z.string().regex(DECIMAL)], { error: DECIMAL_ALLOWED });
+const decimal = numeric(z.number({ error: DECIMAL_ALLOWED }), DECIMAL, DECIMAL_ALLOWED);
 const kinds = matching(KIND_PATTERN, KIND_PATTERN_ALLOWED);
 const names = matching(NAME_PATTERN, NAME_PATTERN_ALLOWED);
 
@@ -116,11 +122,11 @@ const per = list(text("a level"), "a list of levels").describe(
 );
 
 const caps = mapping({
-  max_output_tokens: amount.optional(),
+  max_output_tokens: units.optional(),
   fallback_model: names.optional(),
   tool_allowlist: list(names, "a list of tools").optional(),
   tool_denylist: list(names, "a list of tools").optional(),
-  max_steps_remaining: amount.optional(),
+  max_steps_remaining: units.optional(),
   cooldown: duration.optional(),
   notice: text("a text for the end user").optional(),
 });
@@ -142,7 +148,7 @@ const storeLoss = z.union(
 );
 
 function limit(required: Wrap, optional: Wrap) {
-  const rollover = z.union([amount, share], { error: `${MONEY_ALLOWED}, or a share, as 50%` });
+  const rollover = z.union([amount, share], { error: `${amountAllowed}; or a share, as 50%` });
   return mapping({
     name: matching(NAME, NAME_ALLOWED).describe(
       "Usage is kept under it: leave numbers that may change out.",
@@ -167,7 +173,7 @@ function limit(required: Wrap, optional: Wrap) {
         overdraft: optional(amount),
       }),
     ).describe("At most units for each period."),
-    concurrency: optional(mapping({ max: required(amount) })).describe(
+    concurrency: optional(mapping({ max: required(units) })).describe(
       "At most max open reservations.",
     ),
     request: optional(mapping({ max: required(amount) })).describe(
@@ -264,7 +270,7 @@ const price = mapping({
   model: names,
   ...tokenPrices,
   call: decimal.optional().describe("US dollars a call, alone or on top of tokens."),
-  tiers: list(mapping({ above: amount, ...tokenPrices }), "a list of tiers").optional(),
+  tiers: list(mapping({ above: units, ...tokenPrices }), "a list of tiers").optional(),
 });
 
 const unpriced = z.union(
@@ -312,6 +318,7 @@ export const POLICY_SCHEMA = mapping({
 /** Parts of the document that have a name of their own in its JSON Schema, each after those it is made of. */
 export const NAMED_PARTS: Readonly<Record<string, z.ZodType>> = {
   amount,
+  units,
   duration,
   share,
   decimal,

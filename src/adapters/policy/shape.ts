@@ -34,7 +34,7 @@ function problemsOf(issue: Issue, root: Node, base: Path): Problem[] {
     return issue.keys.map((key) => unknownKey(path, key, issue.message));
   const node = nodeAt(root, path);
   // What is required is told by the reader of meaning, which knows what a plan supplies.
-  if (node === undefined) return [];
+  if (node === undefined || node === FAULTY) return [];
   if (issue.code === "invalid_union" && isMap(node)) {
     const [only, ...others] = issue.errors.filter((branch) => branch.every(isWithin));
     if (only !== undefined && others.length === 0)

@@ -81,7 +81,8 @@ export function composeYaml(text: string, report: Report): Composed | Unreadable
     events = parseEvents(text, { maxDepth: DEEPEST });
   } catch (error) {
     if (!(error instanceof YAMLException)) throw error;
-    const { mark, reason } = error;
+    const { mark } = error;
+    const reason = `text that is no YAML (${error.reason})`;
     return mark ? { reason, place: { line: mark.line + 1, column: mark.column + 1 } } : { reason };
   }
   const documents = events.filter((event) => event.type === EVENT_ID.DOCUMENT).length;
@@ -284,28 +285,29 @@ function locate(cursor: Cursor, wanted: readonly Wanted[]): Place[] {
     for (const index of [...branch.values, ...branch.keys]) offsets[index] = offset;
     for (const below of branch.below.values()) settle(below, offset);
   }
-  function visit(index: number, branch: Branch): void {
+  function visit(index: number, branch: Branch, above: number): void {
     const event = events[index];
     if (event?.type === EVENT_ID.ALIAS) {
       const name = cursor.text.slice(event.anchorStart, event.anchorEnd);
       const anchor = branch.below.size > 0 ? cursor.anchors.get(name) : undefined;
-      if (anchor !== undefined) visit(anchor.event, branch);
+      if (anchor !== undefined) visit(anchor.event, branch, above);
       else settle(branch, event.anchorStart - 1);
       return;
     }
-    settle(branch, offsetOf(event));
-    if (event?.type === EVENT_ID.SEQUENCE) visitList(index + 1, branch);
-    else if (event?.type === EVENT_ID.MAPPING) visitMap(index + 1, branch);
+    const offset = offsetOf(event) ?? above;
+    settle(branch, offset);
+    if (event?.type === EVENT_ID.SEQUENCE) visitList(index + 1, branch, offset);
+    else if (event?.type === EVENT_ID.MAPPING) visitMap(index + 1, branch, offset);
   }
-  function visitList(first: number, branch: Branch): void {
+  function visitList(first: number, branch: Branch, above: number): void {
     let index = first;
     for (let item = 0; !isPop(events[index]); item++) {
       const below = branch.below.get(item);
-      if (below !== undefined) visit(index, below);
+      if (below !== undefined) visit(index, below, above);
       index = skip(events, index);
     }
   }
-  function visitMap(first: number, branch: Branch): void {
+  function visitMap(first: number, branch: Branch, above: number): void {
     const seen = new Set<string>();
     let index = first;
     while (!isPop(events[index])) {
@@ -316,15 +318,16 @@ function locate(cursor: Cursor, wanted: readonly Wanted[]): Place[] {
       const below = key === undefined ? undefined : branch.below.get(key);
       if (key !== undefined && below !== undefined) {
         // Of a key that stands twice the first has the value that was read; the last is the one to blame.
-        if (!seen.has(key)) visit(value, below);
-        for (const at of below.keys) offsets[at] = offsetOf(keyEvent);
+        const offset = offsetOf(keyEvent) ?? above;
+        if (!seen.has(key)) visit(value, below, offset);
+        for (const at of below.keys) offsets[at] = offset;
         seen.add(key);
       }
       index = skip(events, value);
     }
   }
   const root = branchesOf(wanted);
-  if (events.length > 1) visit(1, root);
+  if (events.length > 1) visit(1, root, 0);
   return placesOf(cursor.text, offsets);
 }
 
@@ -344,14 +347,14 @@ function skip(events: readonly Event[], index: number): number {
   return i;
 }
 
-function offsetOf(event: Event | undefined): number {
-  if (event === undefined) return 0;
-  if (event.type === EVENT_ID.SCALAR) {
-    const isQuoted =
-      event.style === SCALAR_STYLE.SINGLE_QUOTED || event.style === SCALAR_STYLE.DOUBLE_QUOTED;
-    return Math.max(0, isQuoted ? event.valueStart - 1 : event.valueStart);
+/** Where a value begins; `undefined` for one that is not written at all (`key:`). */
+function offsetOf(event: Event | undefined): number | undefined {
+  if (event?.type === EVENT_ID.SCALAR) {
+    const { style, valueStart } = event;
+    const isQuoted = style === SCALAR_STYLE.SINGLE_QUOTED || style === SCALAR_STYLE.DOUBLE_QUOTED;
+    return valueStart < 0 ? undefined : valueStart - (isQuoted ? 1 : 0);
   }
-  return "start" in event ? Math.max(0, event.start) : 0;
+  return event !== undefined && "start" in event ? event.start : undefined;
 }
 
 function placesOf(text: string, offsets: readonly number[]): Place[] {

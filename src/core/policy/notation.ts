@@ -9,6 +9,8 @@ import { isUnits, type Units } from "../units.ts";
 export const MONEY_METER = "usd_micros";
 
 export const AMOUNT = /^(?:[0-9]+[kMG]?|\$[0-9]+(?:\.[0-9]{1,6})?)$/;
+/** The same without dollars. */
+export const PLAIN_AMOUNT = /^[0-9]+[kMG]?$/;
 export const AMOUNT_ALLOWED = "a whole number from 0 to 2^53−1, also as 500k, 1M, 2G";
 export const MONEY_ALLOWED = `${AMOUNT_ALLOWED}, or $12.50`;
 

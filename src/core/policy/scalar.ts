@@ -38,7 +38,10 @@ export function readDuration(spot: Spot, least: DurationMs = 1): DurationMs | un
   if (typeof spot.node !== "string") return undefined;
   const length = parseDuration(spot.node);
   if (length !== undefined && length >= least) return length;
-  refuse(spot, least === 1 ? DURATION_ALLOWED : DURATION_ALLOWED.replace("1ms", "1s"));
+  refuse(
+    spot,
+    least === 1 ? DURATION_ALLOWED : "a duration from 1s to 3660d, as 30s, 5m, 24h, 30d",
+  );
   return undefined;
 }
 

@@ -114,11 +114,11 @@ function readBudget(spot: Spot, isMoney: boolean): LimitShape {
   const rollover = readRollover(at(spot, "rollover"), units, isMoney);
   const overdraft = readAmount(at(spot, "overdraft"), isMoney) ?? 0;
   if (period.kind === "once" && rollover > 0)
-    refuse(at(spot, "rollover"), "no rollover with period: once");
+    refuse(at(spot, "rollover"), "nothing (what is once has no next period)");
   if (!isUnits(units + rollover + overdraft)) {
     refuse(
       spot,
-      "units, rollover and overdraft of 2^53−1 together",
+      "at most 2^53−1 for units, rollover and overdraft together",
       `${units + rollover + overdraft} together`,
     );
   }
@@ -160,7 +160,7 @@ function readPeriod(budget: Spot): PeriodRule {
   const ttl = at(budget, "ttl");
   const ttlMs = readDuration(ttl, SECOND) ?? DEFAULT_TTL_MS;
   if (known && word !== "once" && ttl.node !== undefined)
-    refuse(ttl, "ttl with period: once alone");
+    refuse(ttl, "nothing (ttl is for period: once alone)");
   if (word === "once") return { kind: "once", ttlMs };
   if (isLength) return { kind: "length", lengthMs, ...anchor };
   return { kind: "calendar", unit: isCalendarUnit(word) ? word : "day", ...anchor };
@@ -168,7 +168,7 @@ function readPeriod(budget: Spot): PeriodRule {
 
 function readAnchor(spot: Spot, isAllowed: boolean): { anchor?: number } {
   if (spot.node !== undefined && !isAllowed) {
-    refuse(spot, "anchor with a length, month, quarter or year");
+    refuse(spot, "nothing (an anchor is for lengths, month, quarter and year)");
     return {};
   }
   if (typeof spot.node !== "string") return {};
@@ -181,11 +181,11 @@ function readAnchor(spot: Spot, isAllowed: boolean): { anchor?: number } {
 function readOverage(spot: Spot, shape: LimitShape): LimitRule["overage"] {
   const overage = (textAt(at(spot, "overage")) || "debt") as LimitRule["overage"];
   if (overage === "debt") return overage;
-  if (shape.kind === "rate") refuse(at(spot, "overage"), "debt for a rate");
+  if (shape.kind === "rate") refuse(at(spot, "overage"), "debt (a rate knows no other)");
   for (const key of ["carry_debt", "max_debt"]) {
     const field = at(spot, key);
     if (field.node !== undefined && field.node !== false)
-      refuse(field, `${key} with overage: debt alone`);
+      refuse(field, `nothing (${key} is for overage: debt alone)`);
   }
   return overage;
 }

@@ -9,7 +9,8 @@ const MOST_USED_PPM = 10 * PPM;
 
 /** `at` of a limit, in ascending order. */
 export function readSteps(spot: Spot, shape: LimitShape): Step[] {
-  if (isList(spot.node) && shape.kind !== "budget") refuse(spot, "steps on budgets alone");
+  if (isList(spot.node) && shape.kind !== "budget")
+    refuse(spot, "nothing (steps are for budgets alone)");
   const steps = items(spot).map((step): Step => {
     const caps = readCaps(at(step, "caps"));
     return {
