@@ -57,12 +57,14 @@ export interface Load {
 
 export function startLoad(): Load {
   const child = fork(here("load.ts"));
+  child.once("exit", (code) => {
+    if (code !== null) throw new Error(`the load generator ended with ${code}`);
+  });
   return {
     async run(job) {
-      const ended = Promise.race([once(child, "message"), once(child, "exit")]);
+      const done = once(child, "message");
       child.send(job);
-      const [answer] = (await ended) as readonly unknown[];
-      if (answer !== "done") throw new Error("the load generator has died");
+      await done;
     },
     stop: () => end(child),
   };

@@ -50,7 +50,10 @@ async function run({ socket, kind, calls, inFlight }: Job): Promise<void> {
   const client = clientOf(socket);
   let left = calls;
   const caller = async (): Promise<void> => {
-    while (left > 0) left -= await turn(client, kind);
+    while (left > 0) {
+      const made = await turn(client, kind);
+      left -= made;
+    }
   };
   await Promise.all(Array.from({ length: inFlight }, caller));
 }
