@@ -1,0 +1,144 @@
+/**
+ * A whole engine in the process: policy text in, answers out, on a clock that the test moves.
+ *
+ * The memory store answers in the same turn, so every call here returns its answer at once; an answer that
+ * is still outstanding when `run` returns is a fault of the engine and is thrown.
+ */
+import { createCalendar } from "../../src/adapters/calendar/calendar.ts";
+import { createMemoryLeaseStore } from "../../src/adapters/memory/lease-store.ts";
+import { parsePolicy } from "../../src/adapters/policy/parse.ts";
+import type { Operation, Request, Subject } from "../../src/core/operation.ts";
+import type { PolicyDocument } from "../../src/core/policy/document.ts";
+import { isRejection, type Rejection } from "../../src/core/rejection.ts";
+import type { Answer, Balance, Explanation } from "../../src/core/verdict.ts";
+import { createEngine, type Engine } from "../../src/engine/driver.ts";
+import type { Call, Done, ReservationPage } from "../../src/ports/quota.ts";
+import type { Telemetry } from "../../src/ports/telemetry.ts";
+import { aCall, aSubject, type SubjectLike } from "./builders.ts";
+import { createManualClock, type ManualClock } from "./manual-clock.ts";
+import { createSeededRng } from "./seeded-rng.ts";
+
+/** The answer that belongs to an operation. */
+export type AnswerOf<Op extends Operation> = Extract<Answer, { readonly op: Op["op"] }>;
+
+export interface Harness {
+  readonly engine: Engine;
+  readonly clock: ManualClock;
+  /** Counters by name and labels, as "denied limit=x reason=y". */
+  readonly counters: ReadonlyMap<string, number>;
+  run<Op extends Operation>(operation: Op, call?: Call): AnswerOf<Op> | Rejection;
+  /** As `run`, where a rejection is a fault of the test. */
+  ok<Op extends Operation>(operation: Op, call?: Call): AnswerOf<Op>;
+  balances(subject: SubjectLike, call?: Call): readonly Balance[];
+  /** The one balance of that limit; `undefined` where it is not listed. */
+  balance(subject: SubjectLike, limit: string, call?: Call): Balance | undefined;
+  explain(request: Request, call?: Call): Explanation | Rejection;
+  reservations(subject?: SubjectLike): ReservationPage;
+  reload(policy: string | PolicyDocument): void;
+}
+
+export interface HarnessOptions {
+  /** ISO 8601 or milliseconds; default 2026-11-21T10:00:00Z, a Saturday. */
+  readonly now?: string | number;
+  readonly idempotencyKeys?: number;
+  readonly seed?: number;
+}
+
+const HEAD = "apiVersion: imprest.dev/v1\nkind: Policy\n";
+
+/** Reads a policy; the two lines that every document starts with may be left out. Throws on any problem. */
+export function aPolicy(text: string): PolicyDocument {
+  const result = parsePolicy(text.includes("apiVersion") ? text : HEAD + text);
+  if (result.ok) return result.document;
+  const problems = result.problems.map((p) => `${p.path}: found ${p.found}; allowed: ${p.allowed}`);
+  throw new Error(`the test's policy is wrong:\n${problems.join("\n")}`);
+}
+
+export function engineWith(policy: string | PolicyDocument, options: HarnessOptions = {}): Harness {
+  const clock = createManualClock(new Date(options.now ?? "2026-11-21T10:00:00Z").getTime());
+  const counters = new Map<string, number>();
+  const engine = createEngine({
+    document: typeof policy === "string" ? aPolicy(policy) : policy,
+    calendar: createCalendar(),
+    clock,
+    rng: createSeededRng(options.seed ?? 1),
+    store: createMemoryLeaseStore(clock),
+    log: { debug() {}, info() {}, warn() {}, error() {} },
+    telemetry: createCountingTelemetry(counters),
+    idempotencyKeys: options.idempotencyKeys ?? 100_000,
+    waitMs: 250,
+  });
+
+  const answerOf = <T>(what: string, start: (done: Done<T>) => void): T | Rejection => {
+    const answers: (T | Rejection)[] = [];
+    start((answer) => answers.push(answer));
+    const answer = answers[0];
+    if (answer === undefined || answers.length > 1) {
+      throw new Error(`${what} was answered ${answers.length} times in its turn`);
+    }
+    return answer;
+  };
+  const certain = <T extends object>(what: string, answer: T | Rejection): T => {
+    if (isRejection(answer))
+      throw new Error(`${what} was rejected: ${answer.reason} ${answer.message}`);
+    return answer;
+  };
+  const run = <Op extends Operation>(operation: Op, call = aCall()): AnswerOf<Op> | Rejection => {
+    const answer = answerOf<Answer>(operation.op, (done) => engine.run(call, operation, done));
+    if (!isRejection(answer) && answer.op !== operation.op) {
+      throw new Error(`${operation.op} was answered as ${answer.op}`);
+    }
+    return answer as AnswerOf<Op> | Rejection;
+  };
+  const balances = (subject: SubjectLike, call = aCall()): readonly Balance[] =>
+    certain(
+      "balance",
+      answerOf<readonly Balance[]>("balance", (done) =>
+        engine.balance(call, aSubject(subject), false, done),
+      ),
+    );
+
+  return {
+    engine,
+    clock,
+    counters,
+    run,
+    ok: (operation, call) => certain(operation.op, run(operation, call)),
+    balances,
+    balance: (subject, limit, call) => balances(subject, call).find((one) => one.limit === limit),
+    explain: (request, call = aCall()) =>
+      answerOf<Explanation>("explain", (done) => engine.explain(call, request, done)),
+    reservations: (subject = {}) =>
+      certain(
+        "reservations",
+        answerOf<ReservationPage>("reservations", (done) =>
+          engine.reservations(
+            aCall(),
+            { subject: aSubject(subject) satisfies Subject, pageSize: 1_000, pageToken: "" },
+            done,
+          ),
+        ),
+      ),
+    reload: (next) => engine.reload(typeof next === "string" ? aPolicy(next) : next),
+  };
+}
+
+function createCountingTelemetry(counters: Map<string, number>): Telemetry {
+  const count = (name: string, by = 1): void => {
+    counters.set(name, (counters.get(name) ?? 0) + by);
+  };
+  return {
+    decided: ({ op, decision, reason }) =>
+      count(`decided op=${op} decision=${decision} reason=${reason}`),
+    denied: (limit, reason) => count(`denied limit=${limit} reason=${reason}`),
+    shadowDenied: (limit) => count(`shadow_denied limit=${limit}`),
+    charged: (meter, units) => count(`charged meter=${meter}`, units),
+    overage: (meter, units) => count(`overage meter=${meter}`, units),
+    reservationEnded: (end) => count(`ended end=${end}`),
+    thresholdReached: (limit, used) => count(`threshold limit=${limit} used=${used}`),
+    unpriced: () => count("unpriced"),
+    idempotencyEvicted: () => count("idempotency_evicted"),
+    policyReloaded: () => count("policy_reloaded"),
+    policyReloadFailed: () => count("policy_reload_failed"),
+  };
+}

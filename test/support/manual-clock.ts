@@ -1,0 +1,78 @@
+/**
+ * A clock that stands still until a test moves it.
+ *
+ * Wall and monotonic time move together under `advance`; `stepWall` moves the wall alone, as an operator's or
+ * NTP's correction does. Timers are due by monotonic time and run in the order of their due time (then of
+ * their making), each at its own moment, so that what a timer starts sees the time that it was promised.
+ */
+import type { DurationMs, EpochMs } from "../../src/core/time.ts";
+import type { Clock } from "../../src/ports/clock.ts";
+
+export interface ManualClock extends Clock {
+  /** Moves both times forward and runs what falls due on the way. */
+  advance(by: DurationMs): void;
+  /** Moves both times without running a single timer: a decision must look at the clock, not at a timer. */
+  advanceWithoutTimers(by: DurationMs): void;
+  /** Moves wall time alone, backwards too. */
+  stepWall(by: number): void;
+  /** Timers that wait to run. */
+  pending(): number;
+}
+
+/**
+ * Timers that one `advance` runs at their own moment. A timer that starts itself anew each 100 ms would run a million
+ * times in a day; past this many, time has gone all the way and what is due runs late, as on a machine that slept.
+ */
+const PATIENCE = 200;
+
+interface Timer {
+  readonly due: number;
+  readonly task: () => void;
+}
+
+export function createManualClock(start: EpochMs): ManualClock {
+  let wall = start;
+  let mono = 1_000;
+  const timers = new Set<Timer>();
+
+  const nextDue = (until: number): Timer | undefined => {
+    let first: Timer | undefined;
+    for (const timer of timers) {
+      if (timer.due <= until && (first === undefined || timer.due < first.due)) first = timer;
+    }
+    return first;
+  };
+  const moveTo = (time: number): void => {
+    const by = Math.max(0, time - mono);
+    mono += by;
+    wall += by;
+  };
+
+  return {
+    wall: () => Math.floor(wall),
+    mono: () => mono,
+    timer(after, task) {
+      const timer = { due: mono + Math.max(0, after), task };
+      timers.add(timer);
+      return () => timers.delete(timer);
+    },
+    advance(by) {
+      const until = mono + by;
+      let ran = 0;
+      for (let timer = nextDue(until); timer !== undefined; timer = nextDue(until)) {
+        timers.delete(timer);
+        ran += 1;
+        moveTo(ran < PATIENCE ? timer.due : until);
+        timer.task();
+      }
+      moveTo(until);
+    },
+    advanceWithoutTimers(by) {
+      moveTo(mono + by);
+    },
+    stepWall(by) {
+      wall += by;
+    },
+    pending: () => timers.size,
+  };
+}
