@@ -4,17 +4,29 @@
  * as `policy-worker.js` (see {@link workerUrl}).
  */
 import { parentPort, workerData } from "node:worker_threads";
+import type { PolicyProblem } from "../../ports/policy-source.ts";
 import { encodePolicy, type EncodeResult } from "./parse.ts";
 import type { Part, ReadOrder } from "./worker-part.ts";
 
 /** Texts in one part: some 100 KB, which the main thread takes in within a millisecond or two. */
 const PART_CHARACTERS = 100_000;
 const PART_PROBLEMS = 200;
+/** Problems that a sidecar hears of; the command line tells them all. Its log and memory are bounded by it. */
+const MOST_PROBLEMS = 1_000;
+
+const furtherProblems = (count: number): PolicyProblem => ({
+  path: "",
+  found: `${count} further problems`,
+  allowed: "none; imprest policy validate tells them all",
+});
 
 function* partsOf(result: EncodeResult): Generator<Part> {
   if (!result.ok) {
-    for (let i = 0; i < result.problems.length; i += PART_PROBLEMS) {
-      yield { kind: "problems", problems: result.problems.slice(i, i + PART_PROBLEMS) };
+    const told = result.problems.slice(0, MOST_PROBLEMS);
+    const further = result.problems.length - told.length;
+    if (further > 0) told.push(furtherProblems(further));
+    for (let i = 0; i < told.length; i += PART_PROBLEMS) {
+      yield { kind: "problems", problems: told.slice(i, i + PART_PROBLEMS) };
     }
     return;
   }

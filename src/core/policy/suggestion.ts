@@ -23,7 +23,7 @@ export function editDistance(a: string, b: string): number {
 /** Words longer than this are no typing mistakes; comparing them would only cost time. */
 const LONGEST_WORD = 64;
 /** Of more words than this (thousands of plans) the nearest is not looked for. */
-const MOST_WORDS = 1_000;
+const MOST_WORDS = 200;
 
 /** The word nearest to `found`, at most a third of its letters (and one) away; `undefined`: none is near. */
 export function nearest(found: string, words: readonly string[]): string | undefined {
