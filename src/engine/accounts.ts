@@ -125,9 +125,8 @@ export function createAccounts(options: AccountsOptions): Accounts {
   }
 
   function specAt(tenant: Tenant, limit: CompiledLimit, bucket: string, wall: number): LedgerSpec {
-    const zone = limit.platform ? tenant.platformZone : tenant.policy.zone;
     const rule = periodRule(limit);
-    const period = rule ? calendar.periodAt(rule, zone, wall) : FOREVER;
+    const period = rule ? calendar.periodAt(rule, zoneOf(tenant, limit), wall) : FOREVER;
     return specOf(limit, `${uidOf(tenant, limit)}\0${limit.key}\0${bucket}`, period, tenant.generation);
   }
 
@@ -147,15 +146,25 @@ export function createAccounts(options: AccountsOptions): Accounts {
       return;
     }
     retire(lease);
-    account.lease = newLease(spec, now);
+    account.lease = newLease(tenant, limit, spec, now);
   }
 
   /** The store may know more of it than nothing: carried units, another holder. */
-  function newLease(spec: LedgerSpec, now: Now): Lease {
-    const lease = createLease(spec, freshView(spec, now.mono), now.mono);
+  function newLease(tenant: Tenant, limit: CompiledLimit, spec: LedgerSpec, now: Now): Lease {
+    const rule = periodRule(limit);
+    const later =
+      rule && spec.carryDebt
+        ? (n: number) => startAfter(calendar, rule, zoneOf(tenant, limit), { end: spec.end, n })
+        : undefined;
+    const lease = createLease(spec, freshView(spec, now.mono), now.mono, later);
+    refresh(lease);
+    return lease;
+  }
+
+  /** What the period before leaves to this one changes as reservations of it settle. */
+  function refresh(lease: Lease): void {
     lease.dirty = true;
     funds.touch(lease);
-    return lease;
   }
 
   function retire(lease: Lease): void {
@@ -192,7 +201,10 @@ export function createAccounts(options: AccountsOptions): Accounts {
   const accounts: Accounts = {
     find(tenant, limit, bucket, now) {
       const account = homeOf(tenant, limit)?.get(bucket);
-      if (account) renew(account, tenant, limit, now);
+      if (account) {
+        renew(account, tenant, limit, now);
+        if (account.lease.spec.family !== "") refresh(account.lease);
+      }
       return account;
     },
     open(tenant, limit, { bucket, subject, action }, now) {
@@ -209,7 +221,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
         limit,
         generation: tenant.generation,
         scope: limit.scope.text(tenant.policy.name, subject, action),
-        lease: newLease(spec, now),
+        lease: newLease(tenant, limit, spec, now),
       };
       home.set(bucket, account);
       tenant.books.live++;
@@ -271,6 +283,25 @@ const newBooks = (uid: string): Books => ({
 
 const isEmpty = (books: Books): boolean =>
   books.homes.size + books.loops.size + books.breakers.size + books.live === 0;
+
+const zoneOf = (tenant: Tenant, limit: CompiledLimit): string =>
+  limit.platform ? tenant.platformZone : tenant.policy.zone;
+
+/** The farthest period that a promise looks ahead to. */
+const PERIODS_AHEAD = 1_000;
+
+/** The start of the n-th period after the one that begins at `end`; undefined beyond all reason. */
+function startAfter(
+  calendar: Calendar,
+  rule: PeriodRule,
+  zone: string,
+  { end, n }: { readonly end: number; readonly n: number },
+): number | undefined {
+  if (n > PERIODS_AHEAD) return undefined;
+  let start = end;
+  for (let i = 0; i < n; i++) start = calendar.periodAt(rule, zone, start).end;
+  return start;
+}
 
 function periodRule(limit: CompiledLimit): PeriodRule | undefined {
   const { shape } = limit.rule;

@@ -22,7 +22,6 @@ import {
   openAll,
   ruleEarly,
   ruleUnits,
-  ruleWait,
   standingsOf,
   tellSteps,
   type Ruling,
@@ -44,7 +43,7 @@ export function decide(
   const found = standingsOf(core, asked, now);
   const ruling = ruleEarly(core, asked, found, now);
   if (ruling.refusals.length > 0) {
-    ruleWait(ruling, lookAt(core, asked, found, now), now);
+    ruleUnits(ruling, lookAt(core, asked, found, now), now);
     return done({ standings: found, ruling });
   }
   const standings = openLeases(core, asked, found, now);

@@ -131,5 +131,16 @@ export function chargeConsumed(core: Core, holds: readonly Hold[], asked: Prepar
     units: units - unchargedOf(shares, meter),
   }));
   for (const { meter, units } of charged) if (units > 0) core.telemetry.charged(meter, units);
+  tellOverage(core, shares);
   return { amounts: charged };
+}
+
+/** Overage is what no unit covered (S23): counted once a meter, by the limit where it was most. */
+export function tellOverage(core: Core, shares: readonly Share[]): void {
+  const most = new Map<string, Units>();
+  for (const { hold, beyond } of shares) {
+    if (beyond === 0 || hold.limit.mode !== "enforce") continue;
+    most.set(hold.meter, Math.max(most.get(hold.meter) ?? 0, beyond));
+  }
+  for (const [meter, units] of most) core.telemetry.overage(meter, units);
 }

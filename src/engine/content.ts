@@ -90,6 +90,8 @@ export function differingField(op: Operation, remembered: readonly string[]): st
   return at < 0 ? undefined : (fields[at]?.[0] ?? "");
 }
 
-/** What a commit says was used: equal texts are the same statement (S20). */
-export const statementOf = (amounts: readonly Amount[], usage: ModelUsage | undefined): string =>
-  `${amountsText(amounts)}|${usageText(usage)}`;
+type Statement = { readonly amounts: readonly Amount[]; readonly usage: ModelUsage | undefined };
+
+/** Whether two commits say that the same was used (S20). */
+export const isSameStatement = (a: Statement, b: Statement): boolean =>
+  amountsText(a.amounts) === amountsText(b.amounts) && usageText(a.usage) === usageText(b.usage);

@@ -16,7 +16,6 @@ import {
   ruleEarly,
   ruleSize,
   ruleUnits,
-  ruleWait,
   standingsOf,
   verdictOf,
 } from "./ruling.ts";
@@ -34,7 +33,7 @@ function look(core: Core, asked: Prepared, now: Now): Decided {
   const standings = lookAt(core, asked, standingsOf(core, asked, now), now);
   core.funds.flush();
   const ruling = ruleEarly(core, asked, standings, now);
-  ruleWait(ruling, standings, now);
+  ruleUnits(ruling, standings, now);
   return { standings, ruling };
 }
 
@@ -109,7 +108,7 @@ function reserveBestEffort(
   if (!fitted) {
     const refused = newRuling();
     ruleSize(refused, seen, now);
-    if (refused.refusals.length === 0) ruleUnits(refused, seen, now);
+    ruleUnits(refused, seen, now);
     return done(withoutHold(core, asked, { standings: seen, ruling: refused }, now));
   }
   const cut = fitted.cutTo === undefined ? undefined : { tokens: fitted.cutTo, limit: fitted.limit };
@@ -194,6 +193,7 @@ function admitted(
     id,
     sequence: ++sequence,
     uid: asked.tenant.policy.uid,
+    tenant: asked.tenant.policy.name,
     subject: asked.subject,
     action: asked.request.action,
     amounts: reservedAmounts(asked),

@@ -40,8 +40,8 @@ export function expire(core: Core, reservation: Reservation, now: Now): void {
 function forgo(core: Core, reservation: Reservation, now: Now): void {
   settleLapsed(core, reservation);
   for (const hold of reservation.holds) letGo(core, hold);
-  const { id, subject } = reservation;
-  const settled = { state: "forgone", id, tenant: subject.tenant, content: "", answer: undefined } as const;
+  const { id, tenant } = reservation;
+  const settled = { state: "forgone", id, tenant, stated: undefined, tally: undefined } as const;
   core.reservations.end(reservation, settled, now.mono);
 }
 

@@ -29,7 +29,7 @@ export function extend(core: Core, turn: Turn, op: Extend, done: Done<ExtendAnsw
   if (isRejection(found)) return done(found);
   const unknownMeter = checkMeters(core, op.add, "add");
   if (unknownMeter) return done(unknownMeter);
-  const tenant = core.tenants.get(found.subject.tenant);
+  const tenant = core.tenants.get(found.tenant);
   if (!tenant) return done(reject("UNKNOWN_TENANT", "the policy no longer knows the tenant"));
   const asked = askedOf(turn, tenant, found, op.add);
   const ruling = newRuling();
@@ -68,9 +68,10 @@ function openReservation(core: Core, turn: Turn, op: Extend): Reservation | Reje
     : reject("ALREADY_SETTLED", `the reservation is already ${found.state}`, "reservation_id");
 }
 
+/** Limits of a meter that is not added are not asked: a heartbeat needs no room. */
 function moreOf(reservation: Reservation, add: readonly Amount[]): More[] {
   return reservation.holds
-    .filter(({ lease }) => lease.spec.kind !== "slots")
+    .filter(({ meter }) => add.some((amount) => amount.meter === meter))
     .map((one) => ({
       hold: one,
       standing: {

@@ -56,7 +56,7 @@ function keyOf(core: Core, turn: Turn, op: Operation): string | undefined {
   }
   const found = core.reservations.get(op.reservationId);
   if (!found) return undefined;
-  const owner = "subject" in found ? found.subject.tenant : found.tenant;
+  const owner = found.tenant;
   if (turn.caller.tenant !== "" && turn.caller.tenant !== owner) return undefined;
   const uid = core.tenants.get(owner)?.policy.uid ?? owner;
   return `${uid}\0${op.op}\0${op.idempotencyKey}`;

@@ -38,6 +38,8 @@ export interface Lease {
   readonly takers: Set<{ readonly deadline: number }>;
   /** Reservations that can still change this lease. */
   holds: number;
+  /** The start of the n-th period after the next; undefined where no debt is carried on. */
+  readonly later: ((n: number) => number | undefined) | undefined;
   /** Last time that an operation named it (mono). */
   usedAt: number;
   /** Steps of `at` whose passing has been told, in the order of the rule. */
@@ -50,9 +52,15 @@ export interface Lease {
 
 const NOBODY: Set<{ readonly deadline: number }> = new Set();
 
-export const createLease = (spec: LedgerSpec, view: LedgerView, mono: number): Lease => ({
+export const createLease = (
+  spec: LedgerSpec,
+  view: LedgerView,
+  mono: number,
+  later?: Lease["later"],
+): Lease => ({
   spec,
   view,
+  later,
   granted: 0,
   spent: 0,
   returned: 0,

@@ -13,13 +13,13 @@
  *        until it is past grace.
  */
 import type { Circuit } from "../core/limit/breaker.ts";
-import type { Action, Amount, Subject } from "../core/operation.ts";
+import type { Action, Amount, Commit, Subject } from "../core/operation.ts";
 import type { CompiledBreaker, CompiledLimit } from "../core/policy/compile.ts";
 import { MINUTE, type DurationMs, type EpochMs } from "../core/time.ts";
 import type { Units } from "../core/units.ts";
-import type { CommitAnswer, ReleaseAnswer } from "../core/verdict.ts";
 import { createDeadlineHeap, type Timed } from "./deadline-heap.ts";
 import type { Lease } from "./lease.ts";
+import type { Tally } from "./tally.ts";
 
 /** How long after expiry a commit is charged all the same (S19). */
 export const GRACE: DurationMs = 10 * MINUTE;
@@ -44,6 +44,8 @@ export interface Reservation extends Timed {
   /** Order of creation: page token of a listing. */
   readonly sequence: number;
   readonly uid: string;
+  /** The tenant's name. */
+  readonly tenant: string;
   readonly subject: Subject;
   readonly action: Action;
   /** Reserved so far, extensions included; each meter once. */
@@ -64,14 +66,15 @@ export interface Reservation extends Timed {
   keys: string[] | undefined;
 }
 
-/** What is left of a reservation after its end. */
+/** What is left of a reservation after its end: kept small, since there are up to 100,000 of them. */
 export interface Settled {
   readonly state: "committed" | "released" | "forgone";
   readonly id: string;
   readonly tenant: string;
-  /** What the commit stated, for S20; "" otherwise. */
-  readonly content: string;
-  readonly answer: CommitAnswer | ReleaseAnswer | undefined;
+  /** What its commit stated (S20); undefined otherwise. */
+  readonly stated: Pick<Commit, "amounts" | "usage"> | undefined;
+  /** What its answer is made from again: see tally.ts. */
+  readonly tally: Tally | undefined;
 }
 
 interface Memory {

@@ -86,14 +86,6 @@ export function lookAt(core: Core, asked: Prepared, standings: readonly Standing
   });
 }
 
-/**
- * The whole wait of what breakers and loops refuse: what also lacks units is added, so that the promise holds.
- * `looked`: standings with leases.
- */
-export function ruleWait(ruling: Ruling, looked: readonly Standing[], now: Now): void {
-  if (ruling.refusals.every(({ waitMs }) => waitMs !== undefined)) ruleUnits(ruling, looked, now);
-}
-
 /** Refusals that need no units: who, what, priced or not, too large, breakers, loops. */
 export function ruleEarly(
   core: Core,
@@ -137,7 +129,10 @@ function ruleUnpriced(ruling: Ruling, asked: Prepared, standings: readonly Stand
   refuse(ruling, mode, { ...plainRefusal("UNPRICED_MODEL"), meter: "usd_micros" });
 }
 
-/** Refusals for want of units; limits whose size was refused already are left out. */
+/**
+ * Refusals for want of units; limits whose size was refused already are left out. Also where something else
+ * refuses: the wait has to cover it (RF3), and shadow limits have their say.
+ */
 export function ruleUnits(ruling: Ruling, standings: readonly Standing[], now: Now): void {
   for (const standing of standings) {
     if (standing.limit.mode === "soft" || isTooLarge(standing) || fits(standing, now)) continue;

@@ -5,15 +5,15 @@
  * commit does not state is charged as it was reserved, and in a partial one it waits (S21, S22).
  */
 import { derive } from "../core/money/derive.ts";
-import type { Amount, Commit, Release } from "../core/operation.ts";
+import type { Commit, Release } from "../core/operation.ts";
 import { plainRefusal } from "../core/refusal.ts";
 import { isRejection, reject, type Rejection } from "../core/rejection.ts";
 import { DAY } from "../core/time.ts";
 import type { Units } from "../core/units.ts";
 import type { CommitAnswer, ReleaseAnswer, Verdict } from "../core/verdict.ts";
 import type { Caller } from "../ports/quota.ts";
-import { findShares, giveBack, letGo, paySharesAt, unchargedOf } from "./charge.ts";
-import { statementOf } from "./content.ts";
+import { findShares, giveBack, letGo, paySharesAt, tellOverage, unchargedOf } from "./charge.ts";
+import { isSameStatement } from "./content.ts";
 import type { Core } from "./core.ts";
 import type { Turn } from "./decisions.ts";
 import { recordEnding } from "./ending.ts";
@@ -22,6 +22,7 @@ import { checkMeters, type Prepared } from "./prepare.ts";
 import type { Hold, Reservation, Settled } from "./reservations.ts";
 import { capsAt, newRuling, ruleUnits, verdictOf } from "./ruling.ts";
 import type { Standing } from "./standing.ts";
+import { commitAnswer, releaseAnswer, tallyOf } from "./tally.ts";
 
 const isLive = (found: Reservation | Settled): found is Reservation =>
   found.state === "open" || found.state === "expired";
@@ -33,8 +34,7 @@ export function findReservation(
   id: string,
 ): Reservation | Settled | Rejection {
   const found = core.reservations.get(id);
-  const owner = found && (isLive(found) ? found.subject.tenant : found.tenant);
-  return found && (caller.tenant === "" || caller.tenant === owner) ? found : unknown();
+  return found && (caller.tenant === "" || caller.tenant === found.tenant) ? found : unknown();
 }
 
 const unknown = (): Rejection =>
@@ -62,8 +62,10 @@ export function commit(core: Core, turn: Turn, op: Commit): CommitAnswer | Rejec
   const found = findReservation(core, turn.caller, op.reservationId);
   if (isRejection(found)) return found;
   if (!isLive(found)) {
-    const same = found.state === "committed" && found.content === statementOf(op.amounts, op.usage);
-    return same && found.answer?.op === "commit" ? found.answer : settledOtherwise(found);
+    const { stated: before, tally } = found;
+    return before && tally && isSameStatement(before, op)
+      ? commitAnswer(tally, false)
+      : settledOtherwise(found);
   }
   const stated = statedBy(core, found, op);
   if (isRejection(stated)) return stated;
@@ -90,21 +92,21 @@ export function commit(core: Core, turn: Turn, op: Commit): CommitAnswer | Rejec
     found.charged.set(meter, charged);
     found.uncharged.set(meter, Math.max(found.uncharged.get(meter) ?? 0, actual - charged));
     core.telemetry.charged(meter, charged - was);
-    const over = charged - Math.max(was, reserved.get(meter) ?? 0);
-    if (over > 0) core.telemetry.overage(meter, over);
   }
-  return op.partial ? runOn(core, turn, found, op) : finish(core, turn, found, op);
+  tellOverage(core, shares);
+  return op.partial ? runOn(core, turn, found) : finish(core, turn, found, op);
 }
 
 /** A partial commit: the rest stays open, and the expiry is renewed by the reservation's ttl. */
-function runOn(core: Core, turn: Turn, reservation: Reservation, op: Commit): CommitAnswer {
+function runOn(core: Core, turn: Turn, reservation: Reservation): CommitAnswer {
   const { now } = turn;
   if (reservation.state === "open") {
     renew(core, reservation, now.mono + reservation.ttlMs, now);
   } else {
     for (const hold of reservation.holds) hold.lease.lapsed += hold.held;
   }
-  return answerOf(core, turn, reservation, op);
+  const tally = tallyOf(reservation, standingVerdict(core, turn, reservation));
+  return commitAnswer(tally, true, (meter) => reservation.charged.has(meter));
 }
 
 /** The last commit: the reservation is over. */
@@ -112,42 +114,19 @@ function finish(core: Core, turn: Turn, reservation: Reservation, op: Commit): C
   const { now } = turn;
   const late = reservation.state === "expired";
   for (const hold of reservation.holds) giveBack(core, hold);
-  const answer = answerOf(core, turn, reservation, op);
+  const tally = tallyOf(reservation, standingVerdict(core, turn, reservation));
   for (const hold of reservation.holds) letGo(core, hold, reservation);
   recordEnding(core, reservation.circuits, { id: reservation.id, outcome: op.outcome }, now);
   core.telemetry.reservationEnded(late ? "late" : "committed");
-  const content = statementOf(op.amounts, op.usage);
-  const tenant = reservation.subject.tenant;
-  const settled = { state: "committed", id: reservation.id, tenant, content, answer } as const;
-  core.reservations.end(reservation, settled, now.mono);
-  return answer;
+  const { id, tenant } = reservation;
+  const stated = { amounts: op.amounts, usage: op.usage };
+  core.reservations.end(reservation, { state: "committed", id, tenant, stated, tally }, now.mono);
+  return commitAnswer(tally, false);
 }
 
 /** A hold that was kept past expiry is a hold again, to be paid or given back. */
 export function unlapse(reservation: Reservation, hold: Hold): void {
   if (reservation.state === "expired") hold.lease.lapsed -= hold.held;
-}
-
-function answerOf(core: Core, turn: Turn, reservation: Reservation, op: Commit): CommitAnswer {
-  const reserved = new Map(reservation.amounts.map(({ meter, units }) => [meter, units]));
-  const listed = (meter: string): boolean =>
-    meter !== "requests" || reservation.holds.some((hold) => hold.meter === meter);
-  const charged: Amount[] = [];
-  const released: Amount[] = [];
-  const overage: Amount[] = [];
-  const uncharged: Amount[] = [];
-  for (const [meter, units] of reservation.charged) {
-    if (!listed(meter)) continue;
-    charged.push({ meter, units });
-    const more = units - (reserved.get(meter) ?? 0);
-    if (more > 0) overage.push({ meter, units: more });
-    if (more < 0 && !op.partial) released.push({ meter, units: -more });
-    const left = reservation.uncharged.get(meter) ?? 0;
-    if (left > 0) uncharged.push({ meter, units: left });
-  }
-  const late = reservation.state === "expired";
-  const verdict = standingVerdict(core, turn, reservation);
-  return { op: "commit", charged, released, overage, late, verdict, uncharged };
 }
 
 const ALLOWED: Verdict = {
@@ -164,7 +143,7 @@ function standingVerdict(core: Core, { caller, now }: Turn, reservation: Reserva
     ({ limit, lease }) =>
       limit.rule.at.length > 0 || lease.view.debt > 0 || lease.overage > 0 || lease.spec.kind === "rate",
   );
-  const tenant = core.tenants.get(reservation.subject.tenant);
+  const tenant = core.tenants.get(reservation.tenant);
   if (!tenant || (!interesting && tenant.policy.blocked === "")) return ALLOWED;
   core.funds.flush();
   const standings = standingsOfHolds(reservation);
@@ -220,7 +199,9 @@ export function release(core: Core, turn: Turn, op: Release): ReleaseAnswer | Re
   if (isRejection(found)) return found;
   if (!isLive(found)) {
     if (found.state === "forgone") return { op: "release", released: [] };
-    return found.answer?.op === "release" ? found.answer : settledOtherwise(found);
+    return found.state === "released" && found.tally
+      ? releaseAnswer(found.tally)
+      : settledOtherwise(found);
   }
   if (found.state === "expired") return { op: "release", released: [] };
   return releaseOpen(core, found, turn.now);
@@ -228,21 +209,15 @@ export function release(core: Core, turn: Turn, op: Release): ReleaseAnswer | Re
 
 /** What is still held goes back; what partial commits charged stays charged. */
 export function releaseOpen(core: Core, reservation: Reservation, now: Now): ReleaseAnswer {
-  const released: Amount[] = [];
-  for (const { meter, units } of reservation.amounts) {
-    const counted = meter !== "requests" || reservation.holds.some((hold) => hold.meter === meter);
-    const left = units - (reservation.charged.get(meter) ?? 0);
-    if (counted && left > 0) released.push({ meter, units: left });
-  }
+  const tally = tallyOf(reservation, ALLOWED);
   for (const hold of reservation.holds) {
     giveBack(core, hold);
     letGo(core, hold, reservation);
   }
   recordEnding(core, reservation.circuits, { id: reservation.id, outcome: "void" }, now);
   core.telemetry.reservationEnded("released");
-  const answer: ReleaseAnswer = { op: "release", released };
-  const tenant = reservation.subject.tenant;
-  const settled = { state: "released", id: reservation.id, tenant, content: "", answer } as const;
+  const { id, tenant } = reservation;
+  const settled = { state: "released", id, tenant, stated: undefined, tally } as const;
   core.reservations.end(reservation, settled, now.mono);
-  return answer;
+  return releaseAnswer(tally);
 }

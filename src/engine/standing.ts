@@ -93,9 +93,10 @@ export const isTooLarge = ({ limit, need }: Standing): boolean => need > wholeCa
 
 /** Whether the units are there; in debt nothing is, not even an amount of 0 (S7). */
 export function fits(standing: Standing, now: Now): boolean {
-  const { lease, need } = standing;
+  const { lease, limit, need } = standing;
   if (!lease) return true;
-  if (lease.spec.kind !== "slots" && debt(lease, now.mono) > 0) return false;
+  const owes = limit.mode === "enforce" && lease.spec.kind !== "slots";
+  if (owes && debt(lease, now.mono) > 0) return false;
   return need === 0 || need <= available(lease, now.mono);
 }
 
@@ -103,8 +104,8 @@ export function fits(standing: Standing, now: Now): boolean {
 export function exhausted(standing: Standing, now: Now): Refusal {
   const { lease, need } = standing;
   if (!lease || lease.spec.kind === "budget") {
-    const helps = lease && endOf(lease) !== undefined && need <= lease.view.nextAvailable;
-    const waitMs = helps ? lease.spec.end - now.wall : undefined;
+    const start = lease && endOf(lease) !== undefined ? startThatFits(lease, need) : undefined;
+    const waitMs = start === undefined ? undefined : start - now.wall;
     return refusalAt(standing, { reason: "BUDGET_EXHAUSTED", waitMs }, now);
   }
   if (lease.spec.kind === "slots") {
@@ -115,6 +116,17 @@ export function exhausted(standing: Standing, now: Now): Refusal {
   const lacking = need - free(lease) + (lease.beyond - lease.toldBeyond);
   const waitMs = rate && waitFor(rate, lease.spec.refill, lacking, now.mono);
   return refusalAt(standing, { reason: "RATE_LIMITED", waitMs }, now);
+}
+
+/**
+ * The start of the first period that has room: the next one, unless debt that is carried on takes more than its
+ * units. `undefined`: none ever has.
+ */
+function startThatFits({ spec, view, later }: Lease, need: Units): number | undefined {
+  const lacking = need - view.nextAvailable;
+  if (lacking <= 0) return spec.end;
+  if (!later || need > spec.capacity + spec.overdraft || spec.capacity === 0) return undefined;
+  return later(Math.ceil(lacking / spec.capacity));
 }
 
 /** Until enough of those who hold slots have expired: of a lowered limit more than one must. */
@@ -142,9 +154,14 @@ function figures({ limit, lease }: Standing, now: Now): Figures {
       remainingUnits: available(lease, now.mono) - lease.spec.overdraft,
     };
   }
-  const { shape } = limit.rule;
-  const most = shape.kind === "request" ? shape.max : 0;
+  const most = wholeUnits(limit);
   return { limitUnits: most, remainingUnits: most };
+}
+
+/** Units of a limit that nobody has used. */
+function wholeUnits(limit: CompiledLimit): Units {
+  const { shape } = limit.rule;
+  return shape.kind === "rate" ? shape.burst : shape.kind === "budget" ? shape.units : shape.max;
 }
 
 /** The limit as a caller sees it. `platform`: may see the figures of platform limits. */

@@ -188,7 +188,8 @@ function carry(ledger: Ledger): number {
   const left = before.spec.capacity + before.carried - before.spent - before.out;
   const debt = Math.min(owing(before), Math.max(0, -left - before.spec.overdraft));
   const kept = keep(spec, left < 0 ? -debt : left);
-  ledger.carried = before.spec.end < spec.start ? keep(spec, spec.capacity + kept) : kept;
+  const idle = Math.round((spec.start - before.spec.end) / (spec.end - spec.start));
+  ledger.carried = idle > 0 ? keep(spec, idle * spec.capacity + kept) : kept;
   return ledger.carried;
 }
 
