@@ -17,7 +17,7 @@ beforeEach(async () => {
 });
 afterEach(() => service.close());
 
-test("each message has one response of its own sequence, its results in their order", async () => {
+test("T1: each message has one response of its own sequence, its results in their order", async () => {
   const stream = service.client().stream();
   stream.send(2n ** 64n - 1n, [check, {}, reserve]);
   stream.send(0n, [check]);
@@ -69,7 +69,7 @@ test("S34: a malformed message is answered with `error`, and the stream goes on"
   expect((await stream.next()).error).toBeUndefined();
 });
 
-test("S34: a sequence in use is refused; its own message is still answered", async () => {
+test("S34, T3: a sequence in use is refused; its own message is still answered", async () => {
   const stream = service.client().stream();
   quota.hold();
   stream.send(5n, [check]);
@@ -81,7 +81,7 @@ test("S34: a sequence in use is refused; its own message is still answered", asy
   expect(quota.asked).toHaveLength(1);
 });
 
-test("half-close: every answer, then OK", async () => {
+test("T4: half-close: every answer, then OK", async () => {
   const stream = service.client().stream();
   quota.hold();
   stream.send(1n, [check]);

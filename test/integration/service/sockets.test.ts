@@ -1,0 +1,112 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmod, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Server } from "@grpc/grpc-js";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { bind } from "../../../src/adapters/grpc/bind.ts";
+import { ConfigurationError } from "../../../src/compose/sidecar-config.ts";
+import { startSidecar } from "../../support/running-sidecar.ts";
+
+const RIGHTS = { mode: 0o666, group: "" };
+let folder: string;
+let path: string;
+let server: Server;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "imprest-"));
+  path = join(folder, "s.sock");
+  server = new Server();
+});
+afterEach(async () => {
+  await new Promise((resolve) => server.tryShutdown(resolve));
+  await rm(folder, { recursive: true });
+});
+
+const modeOf = async (): Promise<string> => ((await stat(path)).mode & 0o777).toString(8);
+
+test("the socket has the mode that it is given, whatever the umask was", async () => {
+  const before = process.umask(0o077);
+  try {
+    await bind(server, { kind: "unix", path }, { ...RIGHTS, mode: 0o660 });
+    expect(process.umask()).toBe(0o077);
+  } finally {
+    process.umask(before);
+  }
+  expect(await modeOf()).toBe("660");
+});
+
+test("the socket has the group that it is given, by name or number", async () => {
+  const [name, , id] = (await readFile("/etc/group", "utf8")).split("\n")[0]?.split(":") ?? [];
+  for (const group of [name ?? "", id ?? ""]) {
+    const one = new Server();
+    await bind(one, { kind: "unix", path }, { mode: 0o620, group });
+    expect((await stat(path)).gid).toBe(Number(id));
+    expect(await modeOf()).toBe("620");
+    await new Promise((resolve) => one.tryShutdown(resolve));
+  }
+});
+
+test("a group that nobody knows is a configuration error", async () => {
+  const bound = bind(server, { kind: "unix", path }, { ...RIGHTS, group: "no-such-group" });
+  await expect(bound).rejects.toThrow("there is no group no-such-group");
+});
+
+test("a socket file that nobody answers on is replaced", async () => {
+  const code = `require("node:net").createServer().listen(${JSON.stringify(path)}, () => console.log("up"))`;
+  const child = spawn(process.execPath, ["-e", code], { stdio: ["ignore", "pipe", "inherit"] });
+  await once(child.stdout, "data");
+  child.kill("SIGKILL");
+  await once(child, "exit");
+  expect((await stat(path)).isSocket()).toBe(true);
+  await bind(server, { kind: "unix", path }, RIGHTS);
+  const socket = connect(path);
+  await once(socket, "connect");
+  socket.destroy();
+});
+
+test("a live socket is refused and stays as it is", async () => {
+  const live = createServer().listen(path);
+  await new Promise((resolve) => live.once("listening", resolve));
+  const bound = bind(server, { kind: "unix", path }, RIGHTS);
+  await expect(bound).rejects.toThrow(`a live process listens on unix:${path}`);
+  expect((await stat(path)).isSocket()).toBe(true);
+  await new Promise((resolve) => live.close(resolve));
+});
+
+test("a file that is no socket is never removed", async () => {
+  await writeFile(path, "precious");
+  await chmod(path, 0o600);
+  await expect(bind(server, { kind: "unix", path }, RIGHTS)).rejects.toThrow("is no socket");
+  expect(await readFile(path, "utf8")).toBe("precious");
+});
+
+const POLICY = "default_plan: free\nplans: {free: {limits: []}}\n";
+
+test("an address in use is a configuration error, and nothing keeps listening", async () => {
+  const taken = createServer().listen(0, "127.0.0.1");
+  await new Promise((resolve) => taken.once("listening", resolve));
+  const address = taken.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  const tcp = { kind: "tcp", host: "127.0.0.1", port } as const;
+  for (const config of [
+    { http: tcp },
+    { health: tcp },
+    { listen: [{ kind: "unix", path }, tcp] },
+  ]) {
+    const error = await startSidecar(POLICY, config as never).catch((caught: unknown) => caught);
+    expect(error).toBeInstanceOf(ConfigurationError);
+    expect((error as ConfigurationError).message).toContain(`127.0.0.1:${port}`);
+    await expect(stat(path)).rejects.toThrow("ENOENT");
+  }
+  await new Promise((resolve) => taken.close(resolve));
+});
+
+test("a policy with errors is a configuration error with all of them", async () => {
+  const error = await startSidecar(
+    "plans: {free: {limits: [{nam: x}]}}\ndefault_plan: gold\n",
+  ).catch((caught: unknown) => caught);
+  expect(error).toBeInstanceOf(ConfigurationError);
+  expect((error as ConfigurationError).problems.length).toBeGreaterThan(1);
+});
