@@ -94,6 +94,9 @@ describe("imprest sidecar", () => {
     });
     sidecar.send("SIGTERM");
     await sidecar.logged("draining");
+    // It waits for the open call, and meanwhile says why it takes no other.
+    const refused = await typeCommand(["check", "--address", `unix:${socket()}`]);
+    expect(refused.stderr).toContain("UNAVAILABLE DRAINING");
     sidecar.send("SIGTERM");
     expect((await sidecar.ended()).status).toBe(1);
     client.close();
@@ -192,7 +195,9 @@ describe("a defect", () => {
     ["nobody caught", "throw new Error('boom')"],
     ["in a promise", "void Promise.reject(new Error('boom'))"],
   ])("%s is one line in the log, drains and exits 1", async (_name, defect) => {
-    const sidecar = start([], { before: `process.on("SIGUSR2", () => { ${defect} });` });
+    // It breaks twice before the drain has ended.
+    const before = `process.on("SIGUSR2", () => { process.nextTick(() => { ${defect} }); ${defect} });`;
+    const sidecar = start([], { before });
     await sidecar.logged("serving");
     sidecar.send("SIGUSR2");
     const { status, stdout, stderr } = await sidecar.ended();
