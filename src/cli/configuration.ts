@@ -7,8 +7,8 @@
  * next to a Service called "imprest".
  */
 import { parseArgs } from "node:util";
+import { nearest } from "../core/policy/suggestion.ts";
 import { variableOf, type Flag, type Flags } from "./flag.ts";
-import { nearest } from "./nearest.ts";
 
 /** One thing that is wrong with what was configured. */
 export interface Problem {

@@ -30,7 +30,7 @@ export function spellUnits(meter: string, units: bigint): string {
 }
 
 /** "1,500 tokens"; money needs no meter. */
-export const spellAmount = ({ meter, units }: Amount): string =>
+const spellAmount = ({ meter, units }: Amount): string =>
   meter === "usd_micros" ? spellUnits(meter, units) : `${spellUnits(meter, units)} ${meter}`;
 
 export const spellAmounts = (amounts: readonly Amount[]): string =>

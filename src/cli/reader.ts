@@ -1,6 +1,6 @@
 /** What the texts of flags mean. Each reader says what is allowed where a text is not. */
+import { allowedWords } from "../core/policy/suggestion.ts";
 import type { Reader, Reading } from "./flag.ts";
-import { nearest } from "./nearest.ts";
 
 export const text: Reader<string> = (value) => ({ value });
 
@@ -8,9 +8,7 @@ export const oneOf =
   <const T extends string>(...names: readonly T[]): Reader<T> =>
   (value) => {
     const found = names.find((name) => name === value);
-    if (found !== undefined) return { value: found };
-    const meant = nearest(value, names);
-    return { allowed: names.join(", ") + (meant === undefined ? "" : ` (${meant}?)`) };
+    return found === undefined ? { allowed: allowedWords(value, names) } : { value: found };
   };
 
 export const matching =

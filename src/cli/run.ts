@@ -3,7 +3,7 @@ import type { Command } from "./command.ts";
 import { configure, quoted, type Problem } from "./configuration.ts";
 import { commandHelp, groupHelp, type Summary } from "./help.ts";
 import type { Host } from "./host.ts";
-import { nearest } from "./nearest.ts";
+import { allowedWords } from "../core/policy/suggestion.ts";
 import { packageVersion } from "./version.ts";
 
 interface Entry extends Summary {
@@ -155,14 +155,10 @@ function noCommand(host: Host, words: readonly string[], isHelp: boolean): numbe
     return 0;
   }
   const typed = group.length > 0 ? words.slice(0, 2).join(" ") : first;
-  const names = COMMANDS.map(({ name }) => name);
-  const meant = nearest(typed, [...names, "help"]);
-  const allowed = `${group.length > 0 ? group.map(({ name }) => name).join(", ") : names.join(", ")}${
-    meant === undefined ? "" : ` (${meant}?)`
-  }`;
+  const names = (group.length > 0 ? group : COMMANDS).map(({ name }) => name);
   const line = PENDING.includes(first)
     ? `imprest: this version does not have ${quoted(first)} yet`
-    : `imprest: found ${typed === "" ? "no command" : quoted(typed)}; allowed: ${allowed}`;
+    : `imprest: found ${typed === "" ? "no command" : quoted(typed)}; allowed: ${allowedWords(typed, names)}`;
   host.stderr.write(`${line}\n  imprest --help tells more\n`);
   return EXIT_CONFIGURATION;
 }

@@ -28,9 +28,9 @@ describe("the command", () => {
 
   it.each([
     ["", "found no command"],
-    ["resreve", "(reserve?)"],
+    ["resreve", "(did you mean reserve?)"],
     ["--policy x", 'found "--policy"'],
-    ["policy validat x", "(policy validate?)"],
+    ["policy validat x", "(did you mean policy validate?)"],
     ["help nothing", 'found "nothing"'],
   ])("refuses %j with 2 and says what is allowed", async (line, says) => {
     const { status, stdout, stderr } = await type(line);
