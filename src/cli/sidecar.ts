@@ -156,7 +156,7 @@ export const sidecarConfig = (
   http: values.http,
   waitMs: values.wait,
   tenant: values.tenant ?? "",
-  holder: values.holder ?? host.env["POD_NAME"] ?? hostname(),
+  holder: values.holder ?? (host.env["POD_NAME"] || hostname()),
   drainTimeoutMs: values["drain-timeout"],
   idempotencyKeys: values["idempotency-keys"],
   metricsTenants: values["metrics-tenants"],
