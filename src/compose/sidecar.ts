@@ -111,23 +111,25 @@ async function assemble(
 ): Promise<Running> {
   const { log, readiness } = shared;
   const clock = deps.clock ?? createClock();
-  const calendar = createCalendar();
   const source = deps.source ?? createFilePolicySource(config.policy, { clock });
   const document = await loadPolicy(source, config.policy);
-  let engine: Engine | undefined;
-  const metrics = createMetrics({
-    version: config.version,
-    tenants: config.metricsTenants,
-    gauges: () => engine,
-  });
+  const { version, metricsTenants, idempotencyKeys, waitMs } = config;
+  const metrics = createMetrics({ version, tenants: metricsTenants });
   const { telemetry, timings } = metrics;
-  const store = meterStore(deps.store ?? createMemoryLeaseStore(() => clock.wall()), timings);
+  const store = meterStore(deps.store ?? createMemoryLeaseStore(clock), timings);
   log.info({ store: "memory:" }, "units are kept in this process: right for one replica alone");
-  const { idempotencyKeys, waitMs } = config;
-  const rng = deps.rng ?? createRng();
-  engine = createEngine({
-    ...{ document, calendar, clock, rng, store, log, telemetry, idempotencyKeys, waitMs },
+  const engine = createEngine({
+    document,
+    calendar: createCalendar(),
+    clock,
+    rng: deps.rng ?? createRng(),
+    store,
+    log,
+    telemetry,
+    idempotencyKeys,
+    waitMs,
   });
+  metrics.watch(engine);
   readiness.watch(engine, document.version);
   const reload = createReloader({ engine, readiness, telemetry, log });
   return {

@@ -27,17 +27,16 @@ export interface MetricsOptions {
   readonly version: string;
   /** Tenants that `imprest_tenant_decisions_total` names. */
   readonly tenants: readonly string[];
-  /** Asked at each scrape; `undefined` before the engine is there. */
-  readonly gauges: () => Gauges | undefined;
 }
 
 export interface Metrics {
   readonly telemetry: Telemetry;
   readonly timings: Timings;
   readonly contentType: string;
+  /** From here on a scrape asks the engine. */
+  watch(gauges: Gauges): void;
   /** The text exposition. */
   expose(): Promise<string>;
-  policyReloads(): { readonly good: number; readonly bad: number };
 }
 
 const createTallies = () => ({
@@ -79,7 +78,8 @@ const COUNTERS: readonly (readonly [name: string, tally: keyof Tallies, help: st
   ["imprest_idempotency_evictions_total", "evictions", "Keys forgotten to make room."],
 ];
 
-export function createMetrics({ version, tenants, gauges }: MetricsOptions): Metrics {
+export function createMetrics({ version, tenants }: MetricsOptions): Metrics {
+  let watched: Gauges | undefined;
   const registry = new Registry();
   collectDefaultMetrics({
     register: registry,
@@ -96,7 +96,7 @@ export function createMetrics({ version, tenants, gauges }: MetricsOptions): Met
     const help = "Operations decided, of the tenants that are listed.";
     register(registry, { name, help, tally: tallies.tenantDecisions });
   }
-  registerGauges(registry, version, gauges);
+  registerGauges(registry, version, () => watched);
   const decisions = createHistogram(registry, {
     name: "imprest_decision_seconds",
     help: "From an operation read to its answer made.",
@@ -119,12 +119,12 @@ export function createMetrics({ version, tenants, gauges }: MetricsOptions): Met
       },
     },
     contentType: registry.contentType,
+    watch: (gauges) => {
+      watched = gauges;
+    },
     expose: () => registry.metrics(),
-    policyReloads: () => ({ good: total(tallies.reloads), bad: total(tallies.badReloads) }),
   };
 }
-
-const total = (tally: Tally): number => tally.cells.reduce((sum, { count }) => sum + count, 0);
 
 function register(
   registry: Registry,

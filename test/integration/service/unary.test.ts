@@ -208,10 +208,8 @@ describe("imprest-deny", () => {
 
   test("S32a: a Commit has charged, whatever its verdict says", async () => {
     const { verdict } = denied(DENIAL);
-    quota.scripted.push({
-      ...{ op: "commit", charged: [], released: [], overage: [], uncharged: [], late: false },
-      verdict,
-    });
+    const nothing = { charged: [], released: [], overage: [], uncharged: [] };
+    quota.scripted.push({ op: "commit", ...nothing, late: false, verdict });
     const commit = await service.client().call("commit", { reservationId: "r" }, { metadata });
     expect(commit.verdict?.decision).toBe(Decision.DENY);
   });
