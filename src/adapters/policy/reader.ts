@@ -14,7 +14,7 @@ import type { Part, ReadOrder } from "./worker-part.ts";
 const HEAP_MB = 512;
 
 /** The worker's file: next to this one in the sources, next to the chunk that this is bundled into. */
-export function workerUrl(): URL {
+function workerUrl(): URL {
   const isSource = import.meta.url.endsWith(".ts");
   return new URL(isSource ? "./worker.ts" : "./policy-worker.js", import.meta.url);
 }
@@ -68,7 +68,7 @@ function collect(worker: Worker, version: string): Promise<PolicyResult> {
       worker.postMessage("next");
     });
     // A document must not be able to end the sidecar: what the thread dies of is a problem of the document.
-    worker.on("error", (error) => resolve(failed(error.message)));
+    worker.on("error", (error: Error) => resolve(failed(error.message)));
     worker.on("exit", () => resolve(failed("the reading thread ended")));
     worker.postMessage("next");
   });

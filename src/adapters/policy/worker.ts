@@ -1,7 +1,7 @@
 /**
  * The thread on which a policy is read. It gets the document's bytes, sends the result in parts, each when the
  * one before has been taken in, and ends. A file of its own, since a Worker is started from a file; bundled
- * as `policy-worker.js` (see {@link workerUrl}).
+ * as `policy-worker.js` (see reader.ts, which starts it).
  */
 import { parentPort, workerData } from "node:worker_threads";
 import type { PolicyProblem } from "../../ports/policy-source.ts";
@@ -13,6 +13,8 @@ const PART_CHARACTERS = 100_000;
 const PART_PROBLEMS = 200;
 /** Problems that a sidecar hears of; the command line tells them all. Its log and memory are bounded by it. */
 const MOST_PROBLEMS = 1_000;
+
+const END: Part = { kind: "end" };
 
 const furtherProblems = (count: number): PolicyProblem => ({
   path: "",
@@ -53,7 +55,11 @@ function* textsOf(kind: "plans" | "tenants", texts: ReadonlyMap<string, string>)
 const { bytes, version } = workerData as ReadOrder;
 const parts = partsOf(encodePolicy(bytes, version));
 parentPort?.on("message", () => {
-  const { value, done } = parts.next();
-  parentPort?.postMessage(done === true ? { kind: "end" } : value);
-  if (done === true) parentPort?.close();
+  const part = parts.next();
+  if (part.done === true) {
+    parentPort?.postMessage(END);
+    parentPort?.close();
+  } else {
+    parentPort?.postMessage(part.value);
+  }
 });

@@ -41,7 +41,7 @@ const DURATION_MS: Readonly<Record<string, DurationMs>> = {
   d: DAY,
 };
 /** The longest time that a document may name: ten years. */
-export const LONGEST: DurationMs = 3_660 * DAY;
+const LONGEST: DurationMs = 3_660 * DAY;
 export const DURATION_ALLOWED = "a duration from 1ms to 3660d, as 500ms, 30s, 5m, 24h, 30d";
 
 /** 1 ms … {@link LONGEST}. */

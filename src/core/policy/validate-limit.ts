@@ -33,7 +33,7 @@ export interface RuleContext {
   readonly platform: boolean;
 }
 
-export const SHAPES = ["rate", "budget", "concurrency", "request"] as const;
+const SHAPES = ["rate", "budget", "concurrency", "request"] as const;
 export const CALENDAR_UNITS = [
   "minute",
   "hour",

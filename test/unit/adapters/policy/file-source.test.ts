@@ -24,7 +24,7 @@ import { policyText } from "./example.ts";
 const HASTE = 10;
 const real = createClock();
 const clock: Clock = {
-  wall: real.wall,
+  wall: () => real.wall(),
   mono: () => real.mono() * HASTE,
   timer: (after, task) => real.timer(after / HASTE, task),
 };
