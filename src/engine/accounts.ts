@@ -10,66 +10,18 @@
  *        period over.
  *   AC5  Periods never go back, whatever the wall clock does.
  */
-import { freshView, type LedgerSpec, type LedgerView } from "../core/lease/ledger.ts";
+import { freshView, type LedgerSpec } from "../core/lease/ledger.ts";
 import type { Action, Subject } from "../core/operation.ts";
 import type { CompiledLimit } from "../core/policy/compile.ts";
-import type { BreakerRule, LoopRule, PeriodRule } from "../core/policy/document.ts";
 import { PLATFORM } from "../core/scope.ts";
-import { MAX_UNITS } from "../core/units.ts";
-import type { Calendar, Period } from "../ports/calendar.ts";
-import type { Circuit } from "../core/limit/breaker.ts";
-import type { Repeats } from "../core/limit/loop.ts";
-import { createLease, free, settled, type Lease } from "./lease.ts";
+import type { Calendar } from "../ports/calendar.ts";
+import { isEmpty, newBooks, type Account, type Books, type Home } from "./books.ts";
 import type { Funds } from "./funds.ts";
+import { canGo, isSpentOnce } from "./idle.ts";
+import { createLease, free, type Lease } from "./lease.ts";
+import { createLedgerSpecs } from "./ledger-spec.ts";
 import type { Now } from "./now.ts";
 import type { Tenant } from "./tenants.ts";
-
-/** The counters of a loop or a breaker, with the rule that says when they are over. */
-export interface BookedLoop {
-  readonly state: Repeats;
-  rule: LoopRule;
-}
-export interface BookedBreaker {
-  readonly state: Circuit;
-  rule: BreakerRule;
-}
-
-/** What all buckets of one tenant uid are kept in. */
-export interface Books {
-  readonly uid: string;
-  /** By the limit's key (name and meter), then by the values of `per`. */
-  readonly homes: Map<string, Map<string, Account>>;
-  /** By loop name, values of `per`, and the call. */
-  readonly loops: Map<string, BookedLoop>;
-  /** By breaker name and values of `per`. */
-  readonly breakers: Map<string, BookedBreaker>;
-  /** Live accounts, loops and breakers that this tenant made. */
-  live: number;
-}
-
-/** Changed in place: one owner, the engine. */
-export interface Account {
-  readonly bucket: string;
-  /** Who made it, and whose bound it counts against. */
-  readonly owner: Books;
-  limit: CompiledLimit;
-  /** Of the policy that `limit` belongs to. */
-  generation: number;
-  scope: string;
-  lease: Lease;
-}
-
-/** An operation at one limit, before or after its account exists. */
-export interface Place {
-  readonly limit: CompiledLimit;
-  readonly bucket: string;
-  readonly account: Account | undefined;
-}
-
-/** Kinds of limit that keep an account; `request` maxima do not. */
-export const keepsAccount = (limit: CompiledLimit): boolean => limit.rule.shape.kind !== "request";
-
-const FOREVER: Period = { label: "-", start: 0, end: MAX_UNITS };
 
 export interface Accounts {
   /** The account of this operation at this limit, brought to the current policy and period, if there is one. */
@@ -80,7 +32,7 @@ export interface Accounts {
   spec(tenant: Tenant, limit: CompiledLimit, bucket: string, now: Now): LedgerSpec;
   /** All accounts of one limit, by the values of `per`. */
   of(tenant: Tenant, limit: CompiledLimit): ReadonlyMap<string, Account>;
-  books(uid: string): Books;
+  readonly books: (uid: string) => Books;
   /** Visits some accounts, and drops those that can go (AC4). */
   sweep(now: Now, most: number): void;
   /** A reservation has let go of this lease. */
@@ -105,29 +57,23 @@ export interface AccountsOptions {
   readonly bucketsMax: number;
 }
 
+const NO_ACCOUNTS: Home = new Map();
+
 export function createAccounts(options: AccountsOptions): Accounts {
-  const { calendar, funds } = options;
+  const { funds } = options;
+  const specs = createLedgerSpecs(options.calendar);
   const ledger = new Map<string, Books>();
   let live = 0;
   let visits: IterableIterator<Books> | undefined;
-  let rounds: IterableIterator<[Map<string, Account>, Account]> | undefined;
+  let rounds: IterableIterator<[Home, Account]> | undefined;
 
   function booksOf(uid: string): Books {
     let books = ledger.get(uid);
     if (!books) ledger.set(uid, (books = newBooks(uid)));
     return books;
   }
-  const uidOf = (tenant: Tenant, limit: CompiledLimit): string =>
-    limit.platform ? PLATFORM : tenant.policy.uid;
-
-  function homeOf(tenant: Tenant, limit: CompiledLimit): Map<string, Account> | undefined {
+  function homeOf(tenant: Tenant, limit: CompiledLimit): Home | undefined {
     return (limit.platform ? booksOf(PLATFORM) : tenant.books).homes.get(limit.key);
-  }
-
-  function specAt(tenant: Tenant, limit: CompiledLimit, bucket: string, wall: number): LedgerSpec {
-    const rule = periodRule(limit);
-    const period = rule ? calendar.periodAt(rule, zoneOf(tenant, limit), wall) : FOREVER;
-    return specOf(limit, `${uidOf(tenant, limit)}\0${limit.key}\0${bucket}`, period, tenant.generation);
   }
 
   function renew(account: Account, tenant: Tenant, limit: CompiledLimit, now: Now): void {
@@ -136,7 +82,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
     const over = now.wall >= lease.spec.end;
     if (!rebound && !over && !isSpentOnce(account, now)) return;
     const wall = Math.max(now.wall, lease.spec.start); // (AC5)
-    const spec = specAt(tenant, limit, account.bucket, wall);
+    const spec = specs.at(tenant, limit, account.bucket, wall);
     account.limit = limit;
     account.generation = tenant.generation;
     if (spec.key === lease.spec.key && !isSpentOnce(account, now)) {
@@ -151,11 +97,9 @@ export function createAccounts(options: AccountsOptions): Accounts {
 
   /** The store may know more of it than nothing: carried units, another holder. */
   function newLease(tenant: Tenant, limit: CompiledLimit, spec: LedgerSpec, now: Now): Lease {
-    const rule = periodRule(limit);
-    const later =
-      rule && spec.carryDebt
-        ? (n: number) => startAfter(calendar, rule, zoneOf(tenant, limit), { end: spec.end, n })
-        : undefined;
+    const later = spec.carryDebt
+      ? (n: number): number | undefined => specs.later(tenant, limit, spec, n)
+      : undefined;
     const lease = createLease(spec, freshView(spec, now.mono), now.mono, later);
     refresh(lease);
     return lease;
@@ -172,14 +116,14 @@ export function createAccounts(options: AccountsOptions): Accounts {
     if (lease.holds === 0) funds.close(lease);
   }
 
-  function drop(home: Map<string, Account>, account: Account): void {
+  function drop(home: Home, account: Account): void {
     home.delete(account.bucket);
     account.owner.live--;
     live--;
     retire(account.lease);
   }
 
-  function* round(): IterableIterator<[Map<string, Account>, Account]> {
+  function* round(): IterableIterator<[Home, Account]> {
     for (const [uid, books] of ledger) {
       for (const [key, home] of books.homes) {
         for (const account of home.values()) yield [home, account];
@@ -213,8 +157,8 @@ export function createAccounts(options: AccountsOptions): Accounts {
       if (!makeRoom(tenant.books, now)) return undefined;
       const books = limit.platform ? booksOf(PLATFORM) : tenant.books;
       let home = books.homes.get(limit.key);
-      if (!home) books.homes.set(limit.key, (home = new Map()));
-      const spec = specAt(tenant, limit, bucket, now.wall);
+      if (!home) books.homes.set(limit.key, (home = new Map<string, Account>()));
+      const spec = specs.at(tenant, limit, bucket, now.wall);
       const account: Account = {
         bucket,
         owner: tenant.books,
@@ -228,8 +172,8 @@ export function createAccounts(options: AccountsOptions): Accounts {
       live++;
       return account;
     },
-    spec: (tenant, limit, bucket, now) => specAt(tenant, limit, bucket, now.wall),
-    of: (tenant, limit) => homeOf(tenant, limit) ?? new Map(),
+    spec: (tenant, limit, bucket, now) => specs.at(tenant, limit, bucket, now.wall),
+    of: (tenant, limit) => homeOf(tenant, limit) ?? NO_ACCOUNTS,
     books: booksOf,
     sweep(now, most) {
       rounds ??= round();
@@ -271,89 +215,4 @@ export function createAccounts(options: AccountsOptions): Accounts {
     },
   };
   return accounts;
-}
-
-const newBooks = (uid: string): Books => ({
-  uid,
-  homes: new Map(),
-  loops: new Map(),
-  breakers: new Map(),
-  live: 0,
-});
-
-const isEmpty = (books: Books): boolean =>
-  books.homes.size + books.loops.size + books.breakers.size + books.live === 0;
-
-const zoneOf = (tenant: Tenant, limit: CompiledLimit): string =>
-  limit.platform ? tenant.platformZone : tenant.policy.zone;
-
-/** The farthest period that a promise looks ahead to. */
-const PERIODS_AHEAD = 1_000;
-
-/** The start of the n-th period after the one that begins at `end`; undefined beyond all reason. */
-function startAfter(
-  calendar: Calendar,
-  rule: PeriodRule,
-  zone: string,
-  { end, n }: { readonly end: number; readonly n: number },
-): number | undefined {
-  if (n > PERIODS_AHEAD) return undefined;
-  let start = end;
-  for (let i = 0; i < n; i++) start = calendar.periodAt(rule, zone, start).end;
-  return start;
-}
-
-function periodRule(limit: CompiledLimit): PeriodRule | undefined {
-  const { shape } = limit.rule;
-  return shape.kind === "budget" && shape.period.kind !== "once" ? shape.period : undefined;
-}
-
-function specOf(limit: CompiledLimit, id: string, period: Period, version: number): LedgerSpec {
-  const { shape } = limit.rule;
-  const passesOn =
-    shape.kind === "budget" &&
-    shape.period.kind !== "once" &&
-    (shape.rollover > 0 || limit.rule.carryDebt);
-  return {
-    key: `${id}\0${shape.kind === "budget" && shape.period.kind === "once" ? "once" : period.label}`,
-    kind: shape.kind === "rate" ? "rate" : shape.kind === "budget" ? "budget" : "slots",
-    version,
-    capacity: shape.kind === "rate" ? shape.burst : shape.kind === "budget" ? shape.units : shape.max,
-    overdraft: shape.kind === "budget" ? shape.overdraft : 0,
-    refill: shape.kind === "rate" ? shape : NO_REFILL,
-    family: passesOn ? id : "",
-    rollover: shape.kind === "budget" ? shape.rollover : 0,
-    carryDebt: limit.rule.carryDebt,
-    start: period.start,
-    end: period.end,
-  };
-}
-
-const NO_REFILL = { units: 0, everyMs: 1, burst: 0 };
-
-/** A `once` bucket that nobody used for its ttl is another bucket (policy.md). */
-function isSpentOnce(account: Account, now: Now): boolean {
-  const { shape } = account.limit.rule;
-  if (shape.kind !== "budget" || shape.period.kind !== "once") return false;
-  return account.lease.holds === 0 && now.mono - account.lease.usedAt >= shape.period.ttlMs;
-}
-
-/** Whether nothing is lost by dropping the account (AC4). */
-function canGo(account: Account, now: Now): boolean {
-  const { lease, limit } = account;
-  if (lease.holds > 0) return false;
-  if (isSpentOnce(account, now)) return true;
-  if (lease.spec.family !== "") return false;
-  if (now.wall >= lease.spec.end) return true;
-  return isUnused(lease, lease.view, now) && limit.rule.shape.kind !== "request";
-}
-
-function isUnused(lease: Lease, view: LedgerView, now: Now): boolean {
-  const { spec } = lease;
-  if (spec.kind === "slots") return lease.reserved === 0;
-  if (spec.kind === "budget") return settled(lease) === 0 && lease.reserved === 0 && free(lease) === 0;
-  const rate = view.rate ?? { level: 0, at: now.mono };
-  const missing = spec.capacity - rate.level;
-  const refilled = ((now.mono - rate.at) * spec.refill.units) / spec.refill.everyMs;
-  return missing <= 0 || refilled > missing + 1;
 }

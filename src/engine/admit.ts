@@ -4,70 +4,35 @@
  *   AD1  A refused operation changes no balance anywhere (all or nothing).
  *   AD2  Enforced limits hold units that were granted; soft and shadow ones count beyond (S10a, S11).
  */
-import { countRepeat } from "../core/limit/loop.ts";
 import { closedCircuit, letThrough } from "../core/limit/breaker.ts";
-import { isRejection, reject, type Rejection } from "../core/rejection.ts";
-import type { BookedBreaker } from "./accounts.ts";
+import { countRepeat } from "../core/limit/loop.ts";
+import { isRejection, type Rejection } from "../core/rejection.ts";
+import type { BookedBreaker } from "./books.ts";
+import { isRefused, type Case, type Decided } from "./case.ts";
 import type { Core } from "./core.ts";
 import { isFault, type Want } from "./funds.ts";
-import { free, hold, holdBeyond } from "./lease.ts";
-import type { Now } from "./now.ts";
-import type { Prepared } from "./prepare.ts";
+import { free, hold, holdBeyond, type Lease } from "./lease.ts";
+import { lookAt, openLeases, standingsOf } from "./places.ts";
 import type { Hold, Reservation } from "./reservations.ts";
-import {
-  breakerBooks,
-  breakerKey,
-  loopKey,
-  lookAt,
-  openAll,
-  ruleEarly,
-  ruleUnits,
-  standingsOf,
-  tellSteps,
-  type Ruling,
-} from "./ruling.ts";
+import { breakerBooks, breakerKey, loopKey, ruleEarly, ruleSize, ruleUnits } from "./ruling.ts";
 import type { Standing } from "./standing.ts";
-
-export interface Decided {
-  readonly standings: readonly Standing[];
-  readonly ruling: Ruling;
-}
+import { tellSteps } from "./verdicts.ts";
 
 /** Decides whether the operation may go on, with its units granted (not yet held) if so. */
-export function decide(
-  core: Core,
-  asked: Prepared,
-  now: Now,
-  done: (decided: Decided | Rejection) => void,
-): void {
-  const found = standingsOf(core, asked, now);
-  const ruling = ruleEarly(core, asked, found, now);
-  if (ruling.refusals.length > 0) {
-    ruleUnits(ruling, lookAt(core, asked, found, now), now);
+export function decide(the: Case, done: (decided: Decided | Rejection) => void): void {
+  const found = standingsOf(the);
+  const ruling = ruleEarly(the, found);
+  ruleSize(ruling, found, the.now);
+  if (isRefused({ standings: found, ruling })) {
+    ruleUnits(ruling, lookAt(the, found), the.now);
     return done({ standings: found, ruling });
   }
-  const standings = openLeases(core, asked, found, now);
+  const standings = openLeases(the, found);
   if (isRejection(standings)) return done(standings);
-  core.funds.ask(wantsOf(standings), (short) => {
-    if (!isFault(short)) ruleUnits(ruling, standings, now);
+  the.core.funds.ask(wantsOf(standings), (short) => {
+    if (!isFault(short)) ruleUnits(ruling, standings, the.now);
     done({ standings, ruling });
   });
-}
-
-/** Opens what is missing and marks it as used. */
-export function openLeases(
-  core: Core,
-  asked: Prepared,
-  found: readonly Standing[],
-  now: Now,
-): readonly Standing[] | Rejection {
-  const standings = openAll(core, asked, found, now);
-  if (!standings) {
-    const { name } = asked.tenant.policy;
-    return reject("TOO_MANY_BUCKETS", `tenant "${name}" has too many live buckets for one more`);
-  }
-  for (const { lease } of standings) if (lease) lease.usedAt = now.mono;
-  return standings;
 }
 
 /** What enforced limits lack here; new leases ask for nothing just to hear what the store knows. */
@@ -84,47 +49,41 @@ function wantsOf(standings: readonly Standing[]): Want[] {
 /** Holds the units of every limit. Past this line nothing is refused. */
 export function holdAll(core: Core, standings: readonly Standing[]): Hold[] {
   const holds: Hold[] = [];
-  for (const { limit, lease, need, scope } of standings) {
+  for (const { limit, bucket, lease, need, scope } of standings) {
     if (!lease) continue;
-    const short = need - free(lease);
-    if (short > 0 && limit.mode !== "enforce") {
-      holdBeyond(lease, short);
-      if (need > short) hold(lease, need - short);
-    } else hold(lease, need);
+    holdAt(lease, need, limit.mode === "enforce");
     lease.holds++;
     core.funds.touch(lease);
     tellSteps(core, limit, lease);
-    holds.push({ limit, lease, scope, meter: limit.meter, held: need, charged: 0 });
+    holds.push({ limit, bucket, lease, scope, meter: limit.meter, held: need, charged: 0 });
   }
   return holds;
 }
 
+/** `granted`: all units are free here; otherwise what is lacking counts beyond. */
+export function holdAt(lease: Lease, units: number, granted: boolean): void {
+  const beyond = granted ? 0 : Math.max(0, units - free(lease));
+  if (beyond > 0) holdBeyond(lease, beyond);
+  hold(lease, units - beyond);
+}
+
 export type Circuits = Reservation["circuits"];
 
-/** Counts the call at its loops and breakers; `id` and `expiresAt` (mono) name it if it is a trial. */
-export function countCall(
-  core: Core,
-  asked: Prepared,
-  call: { readonly id: string; readonly expiresAt: number },
-  now: Now,
-): Circuits {
-  const { subject, action } = asked;
-  const { books, policy } = asked.tenant;
-  if (action.fingerprint !== "") {
-    for (const loop of policy.loops) {
-      if (!loop.matcher.applies(subject, action)) continue;
-      const key = loopKey(loop, asked);
-      let booked = books.loops.get(key);
-      if (!booked) books.loops.set(key, (booked = { state: { at: [] }, rule: loop.rule }));
-      if (booked.state.at.length === 0) books.live++;
-      booked.rule = loop.rule;
-      countRepeat(booked.state, loop.rule, now.mono);
-    }
-  }
+/** A call as its breakers know it. */
+export interface Trial {
+  readonly id: string;
+  /** When it ends on its own (mono). */
+  readonly expiresAt: number;
+}
+
+/** Counts the call at its loops and breakers. */
+export function countCall(the: Case, trial: Trial): Circuits {
+  countRepeats(the);
+  const { asked, now } = the;
   const circuits: { breaker: Circuits[number]["breaker"]; circuit: BookedBreaker["state"] }[] = [];
-  for (const breaker of policy.breakers) {
-    if (!breaker.matcher.applies(subject, action)) continue;
-    const home = breakerBooks(core, breaker, asked);
+  for (const breaker of asked.tenant.policy.breakers) {
+    if (!breaker.matcher.applies(asked.subject, asked.action)) continue;
+    const home = breakerBooks(breaker, the);
     const key = breakerKey(breaker, asked);
     let booked = home.breakers.get(key);
     if (!booked) {
@@ -132,8 +91,25 @@ export function countCall(
       home.live++;
     }
     booked.rule = breaker.rule;
-    letThrough(booked.state, call, now.mono);
+    letThrough(booked.state, trial, now.mono);
     circuits.push({ breaker, circuit: booked.state });
   }
   return circuits;
+}
+
+function countRepeats({ asked, now }: Case): void {
+  const { subject, action, tenant } = asked;
+  if (action.fingerprint === "") return;
+  const { books } = tenant;
+  for (const loop of tenant.policy.loops) {
+    if (!loop.matcher.applies(subject, action)) continue;
+    const key = loopKey(loop, asked);
+    let booked = books.loops.get(key);
+    if (!booked) {
+      books.loops.set(key, (booked = { state: { at: [] }, rule: loop.rule }));
+      books.live++;
+    }
+    booked.rule = loop.rule;
+    countRepeat(booked.state, loop.rule, now.mono);
+  }
 }

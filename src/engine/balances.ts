@@ -6,9 +6,9 @@ import { freshView } from "../core/lease/ledger.ts";
 import { MAX_UNITS } from "../core/units.ts";
 import type { Balance, ReservationView } from "../core/verdict.ts";
 import type { ReservationFilter, ReservationPage } from "../ports/quota.ts";
-import { keepsAccount } from "./accounts.ts";
+import { keepsAccount } from "./ledger-spec.ts";
 import type { Core } from "./core.ts";
-import type { Turn } from "./decisions.ts";
+import type { Turn } from "./turn.ts";
 import { available, createLease, debt, free, settled, type Lease } from "./lease.ts";
 import type { Now } from "./now.ts";
 import { tenantOf } from "./prepare.ts";
@@ -19,11 +19,7 @@ import type { Tenant } from "./tenants.ts";
 const LISTED_MAX = 1_000;
 
 /** Every limit whose `match` and `per` hold for the subject; action, name and tag are not looked at. */
-export function balances(
-  core: Core,
-  turn: Turn,
-  subject: Subject,
-): readonly Balance[] | Rejection {
+export function balances(core: Core, turn: Turn, subject: Subject): readonly Balance[] | Rejection {
   const tenant = tenantOf(core, turn.caller, subject.tenant);
   if (isRejection(tenant)) return tenant;
   const named = { ...subject, tenant: tenant.policy.name };
@@ -31,7 +27,7 @@ export function balances(
   for (const limit of tenant.policy.limits) {
     if (!keepsAccount(limit) || (limit.platform && !turn.caller.platform)) continue;
     if (!limit.matcher.appliesToSubject(named)) continue;
-    for (const [scope, lease] of leasesOf(core, tenant, limit, named, turn.now)) {
+    for (const [scope, lease] of leasesOf(core, { tenant, subject: named, now: turn.now }, limit)) {
       if (found.length < LISTED_MAX) found.push([limit, scope, lease]);
     }
   }
@@ -41,12 +37,16 @@ export function balances(
 
 const NO_ACTION = { kind: "", name: "", tags: [], fingerprint: "" };
 
+interface Asking {
+  readonly tenant: Tenant;
+  readonly subject: Subject;
+  readonly now: Now;
+}
+
 function leasesOf(
   core: Core,
-  tenant: Tenant,
+  { tenant, subject, now }: Asking,
   limit: CompiledLimit,
-  subject: Subject,
-  now: Now,
 ): (readonly [scope: string, lease: Lease])[] {
   const { matcher } = limit;
   if (matcher.perAction) {
@@ -115,7 +115,8 @@ export function listReservations(
 /** Empty fields of `wanted` match all. */
 function isOf(subject: Subject, wanted: Subject): boolean {
   const levels = ["tenant", "workspace", "app", "workflow", "agent", "toolset"] as const;
-  if (levels.some((level) => wanted[level] !== "" && wanted[level] !== subject[level])) return false;
+  if (levels.some((level) => wanted[level] !== "" && wanted[level] !== subject[level]))
+    return false;
   for (const [key, value] of wanted.dimensions) {
     if (value !== "" && subject.dimensions.get(key) !== value) return false;
   }

@@ -10,7 +10,7 @@ import { withOutputTokens } from "../core/money/derive.ts";
 import type { Amount } from "../core/operation.ts";
 import { isRejection } from "../core/rejection.ts";
 import type { Units } from "../core/units.ts";
-import type { Core } from "./core.ts";
+import type { Case } from "./case.ts";
 import { available } from "./lease.ts";
 import type { Now } from "./now.ts";
 import { prepareFor, type Prepared } from "./prepare.ts";
@@ -25,35 +25,28 @@ export interface Fitted {
 }
 
 /** `standings`: of what was asked, with leases. `undefined`: nothing would be left. */
-export function fit(
-  core: Core,
-  asked: Prepared,
-  standings: readonly Standing[],
-  now: Now,
-): Fitted | undefined {
+export function fit(the: Case, standings: readonly Standing[]): Fitted | undefined {
+  const { asked, now } = the;
   const tight = standings.find((standing) => !roomFor(standing, now));
   if (!tight) return { asked, cutTo: undefined, limit: "" };
   const { usage } = asked.request;
   return usage && asked.outputTokens
-    ? fitOutput(core, asked, standings, now)
+    ? fitOutput(the, standings)
     : fitAmounts(asked, standings, tight, now);
 }
 
 const roomFor = (standing: Standing, now: Now): boolean =>
   standing.limit.mode !== "enforce" || (!isTooLarge(standing) && fits(standing, now));
 
-const tightest = (standings: readonly Standing[], asked: Prepared, now: Now): Standing | undefined =>
-  standings.find(
-    (standing) => !roomFor({ ...standing, need: needAt(standing.limit, asked) }, now),
-  );
+const tightest = (
+  standings: readonly Standing[],
+  asked: Prepared,
+  now: Now,
+): Standing | undefined =>
+  standings.find((standing) => !roomFor({ ...standing, need: needAt(standing.limit, asked) }, now));
 
 /** The most output tokens that fit: derived amounts only grow with them, so halving finds it. */
-function fitOutput(
-  core: Core,
-  asked: Prepared,
-  standings: readonly Standing[],
-  now: Now,
-): Fitted | undefined {
+function fitOutput({ core, asked, now }: Case, standings: readonly Standing[]): Fitted | undefined {
   const { request, outputTokens } = asked;
   const { usage } = request;
   if (!usage) return undefined;
@@ -105,8 +98,7 @@ function fitAmounts(
   }
   const cut: Amount[] = [];
   for (const { meter, units } of asked.amounts) {
-    const left =
-      meter === "requests" ? units : Number((BigInt(units) * share.room) / share.need);
+    const left = meter === "requests" ? units : Number((BigInt(units) * share.room) / share.need);
     if (left === 0 && units > 0) return undefined;
     cut.push({ meter, units: left });
   }

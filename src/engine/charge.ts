@@ -15,7 +15,7 @@ import type { Core } from "./core.ts";
 import { pay, unhold, type Lease } from "./lease.ts";
 import type { Prepared } from "./prepare.ts";
 import type { Hold } from "./reservations.ts";
-import { tellSteps } from "./ruling.ts";
+import { tellSteps } from "./verdicts.ts";
 import { needAt } from "./standing.ts";
 
 /** What one limit is charged beyond what it was before. */
@@ -109,14 +109,14 @@ export function letGo(core: Core, hold: Hold, taker?: { readonly deadline: numbe
   core.accounts.letGo(hold.lease);
 }
 
-export interface Charged {
-  readonly amounts: readonly Amount[];
-}
-
 /** Charges a Consume at once; its holds are over. A slot is given straight back (S12). */
-export function chargeConsumed(core: Core, holds: readonly Hold[], asked: Prepared): Charged {
+export function chargeConsumed(
+  core: Core,
+  holds: readonly Hold[],
+  asked: Prepared,
+): readonly Amount[] {
   const shares = findShares(core, holds, (hold) => needAt(hold.limit, asked), "charge");
-  if ("rejectedBy" in shares) return { amounts: [] };
+  if ("rejectedBy" in shares) return [];
   paySharesAt(core, shares);
   for (const hold of holds) {
     giveBack(core, hold);
@@ -132,7 +132,7 @@ export function chargeConsumed(core: Core, holds: readonly Hold[], asked: Prepar
   }));
   for (const { meter, units } of charged) if (units > 0) core.telemetry.charged(meter, units);
   tellOverage(core, shares);
-  return { amounts: charged };
+  return charged;
 }
 
 /** Overage is what no unit covered (S23): counted once a meter, by the limit where it was most. */

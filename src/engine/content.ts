@@ -19,7 +19,8 @@ function usageText(usage: ModelUsage | undefined): string {
   return `${model}|${inputTokens}|${outputTokens}|${cacheReadTokens}|${cacheWriteTokens}|${reasoningTokens}|${inputBytes}|${outputBytes}`;
 }
 
-const sorted = (map: ReadonlyMap<string, string>): unknown => [...map].sort();
+const sorted = (map: ReadonlyMap<string, string>): unknown =>
+  [...map].sort(([a], [b]) => (a < b ? -1 : 1));
 
 function fieldsOf(op: Operation): Fields {
   switch (op.op) {

@@ -59,7 +59,7 @@ function settleLapsed(core: Core, reservation: Reservation): void {
 
 /** A drain settles every open reservation as expiry would (S27), and those in grace as its end would. */
 export function expireAll(core: Core, now: Now): void {
-  for (const reservation of [...core.reservations.open()]) {
+  for (const reservation of Array.from(core.reservations.open())) {
     core.reservations.takeOut(reservation);
     expire(core, reservation, now);
   }

@@ -1,25 +1,26 @@
 /** Extend: the heartbeat of a long action, and more units for it, all or nothing (S25). */
-import { isRejection, reject, type Rejection } from "../core/rejection.ts";
-import { plainRefusal } from "../core/refusal.ts";
 import type { Amount, Extend } from "../core/operation.ts";
+import { isRejection, reject, type Rejection } from "../core/rejection.ts";
 import type { ExtendAnswer } from "../core/verdict.ts";
 import type { Done } from "../ports/quota.ts";
-import { keepsAccount } from "./accounts.ts";
+import { holdAt } from "./admit.ts";
+import { isRefused, type Case, type Decided } from "./case.ts";
 import type { Core } from "./core.ts";
-import { tell, type Turn } from "./decisions.ts";
 import { isFault } from "./funds.ts";
-import { free, hold } from "./lease.ts";
+import { free } from "./lease.ts";
+import { keepsAccount } from "./ledger-spec.ts";
 import { checkMeters, type Prepared } from "./prepare.ts";
 import type { Hold, Reservation } from "./reservations.ts";
-import { capsAt, newRuling, ruleSize, ruleUnits, tellSteps, verdictOf, type Ruling } from "./ruling.ts";
-import { findReservation, renew } from "./settlement.ts";
-import { holdBeyond } from "./lease.ts";
+import { newRuling, ruleSize, ruleSuspension, ruleUnits } from "./ruling.ts";
+import { findReservation, rebind, renew } from "./settlement.ts";
 import type { Standing } from "./standing.ts";
 import type { Tenant } from "./tenants.ts";
+import type { Turn } from "./turn.ts";
+import { capsAt, decision, tellSteps } from "./verdicts.ts";
 
+/** A hold, and where it stands with what is added as its need. */
 interface More {
   readonly hold: Hold;
-  /** With what is added as its need. */
   readonly standing: Standing;
 }
 
@@ -27,36 +28,34 @@ export function extend(core: Core, turn: Turn, op: Extend, done: Done<ExtendAnsw
   const { now } = turn;
   const found = openReservation(core, turn, op);
   if (isRejection(found)) return done(found);
-  const unknownMeter = checkMeters(core, op.add, "add");
-  if (unknownMeter) return done(unknownMeter);
   const tenant = core.tenants.get(found.tenant);
   if (!tenant) return done(reject("UNKNOWN_TENANT", "the policy no longer knows the tenant"));
-  const asked = askedOf(turn, tenant, found, op.add);
-  const ruling = newRuling();
-  if (tenant.policy.blocked !== "" && tenant.policy.documentMode !== "shadow") {
-    ruling.refusals.push(plainRefusal("TENANT_SUSPENDED"));
-  }
+  const unknownMeter = checkMeters(core, op.add, "add");
+  if (unknownMeter) return done(unknownMeter);
+  rebind(core, found, now);
+  const the: Case = { core, now, asked: askedOf(turn, tenant, found, op.add) };
   const more = moreOf(found, op.add);
-  ruleSize(ruling, [...more.map(({ standing }) => standing), ...maxima(tenant, found, op.add)], now);
-  if (ruling.refusals.length > 0) return done(refused(core, asked, found, ruling, turn));
-  const wants = more
-    .filter(({ hold: { limit } }) => limit.mode === "enforce")
-    .map(({ hold: { lease }, standing }) => ({
-      lease,
-      need: Math.max(0, standing.need - free(lease)),
-    }))
-    .filter(({ need }) => need > 0);
-  core.funds.ask(wants, (short) => {
-    if (!isFault(short)) ruleUnits(ruling, more.map(({ standing }) => standing), now);
-    if (ruling.refusals.length > 0) return done(refused(core, asked, found, ruling, turn));
-    holdMore(core, found, more, op.add);
-    renew(core, found, found.deadline + op.byMs, now);
-    const standings = more.map(({ standing }) => standing);
-    const caps = capsAt(standings, false);
-    const verdict = verdictOf(asked, { standings, ruling, caps, decisionId: "", verbose: false }, now);
-    tell(core, "extend", asked, { standings, ruling }, verdict);
-    done({ op: "extend", verdict, expiresAt: found.expiresAt });
+  const standings = more.map(({ standing }) => standing);
+  const decided: Decided = { standings, ruling: newRuling() };
+  ruleSuspension(decided.ruling, tenant);
+  ruleSize(decided.ruling, [...standings, ...maxima(tenant, found, op.add)], now);
+  if (isRefused(decided)) return done(answer(the, found, decided));
+  core.funds.ask(wantsOf(standings), (short) => {
+    if (!isFault(short)) ruleUnits(decided.ruling, standings, now);
+    if (!isRefused(decided)) {
+      holdMore(core, found, more, op.add);
+      renew(core, found, found.deadline + op.byMs);
+    }
+    done(answer(the, found, decided));
   });
+}
+
+function answer(the: Case, reservation: Reservation, decided: Decided): ExtendAnswer {
+  const refused = isRefused(decided);
+  const caps = refused ? undefined : capsAt(decided.standings, false);
+  const decisionId = refused ? the.core.rng.id() : "";
+  const verdict = decision(the, "extend", { ...decided, caps, decisionId });
+  return { op: "extend", verdict, expiresAt: reservation.expiresAt };
 }
 
 function openReservation(core: Core, turn: Turn, op: Extend): Reservation | Rejection {
@@ -68,76 +67,63 @@ function openReservation(core: Core, turn: Turn, op: Extend): Reservation | Reje
     : reject("ALREADY_SETTLED", `the reservation is already ${found.state}`, "reservation_id");
 }
 
+const addedTo = (add: readonly Amount[], meter: string): number | undefined =>
+  add.find((amount) => amount.meter === meter)?.units;
+
 /** Limits of a meter that is not added are not asked: a heartbeat needs no room. */
 function moreOf(reservation: Reservation, add: readonly Amount[]): More[] {
-  return reservation.holds
-    .filter(({ meter }) => add.some((amount) => amount.meter === meter))
-    .map((one) => ({
-      hold: one,
-      standing: {
-        limit: one.limit,
-        bucket: "",
-        scope: one.scope,
-        need: add.find(({ meter }) => meter === one.meter)?.units ?? 0,
-        account: undefined,
-        lease: one.lease,
-      },
-    }));
+  return reservation.holds.flatMap((hold) => {
+    const need = addedTo(add, hold.meter);
+    if (need === undefined) return [];
+    const { limit, bucket, scope, lease } = hold;
+    return [{ hold, standing: { limit, bucket, scope, need, lease } }];
+  });
 }
 
 /** Request maxima hold for all that one reservation takes, however often it is extended. */
 function maxima(tenant: Tenant, reservation: Reservation, add: readonly Amount[]): Standing[] {
-  const { subject, action } = reservation;
+  const { subject, action, amounts } = reservation;
   return tenant.policy.limits.flatMap((limit) => {
-    const added = add.find(({ meter }) => meter === limit.meter)?.units ?? 0;
-    const applies = !keepsAccount(limit) && limit.matcher.applies(subject, action);
-    if (added === 0 || !applies) return [];
-    const held = reservation.amounts.find(({ meter }) => meter === limit.meter)?.units ?? 0;
+    const added = addedTo(add, limit.meter);
+    if (added === undefined || keepsAccount(limit)) return [];
+    if (!limit.matcher.applies(subject, action)) return [];
+    const need = added + (addedTo(amounts, limit.meter) ?? 0);
     const scope = limit.scope.text(tenant.policy.name, subject, action);
-    return [{ limit, bucket: "", scope, need: held + added, account: undefined, lease: undefined }];
+    return [{ limit, bucket: "", scope, need, lease: undefined }];
   });
 }
 
+const wantsOf = (standings: readonly Standing[]): { lease: Hold["lease"]; need: number }[] =>
+  standings.flatMap(({ limit, lease, need }) => {
+    const lacking = lease && limit.mode === "enforce" ? need - free(lease) : 0;
+    return lease && lacking > 0 ? [{ lease, need: lacking }] : [];
+  });
+
+// Past this line nothing is refused.
 function holdMore(
   core: Core,
   reservation: Reservation,
   more: readonly More[],
   add: readonly Amount[],
 ): void {
-  for (const { hold: one, standing } of more) {
-    const { lease, limit } = one;
-    const short = standing.need - free(lease);
-    if (short > 0 && limit.mode !== "enforce") holdBeyond(lease, short);
-    hold(lease, short > 0 && limit.mode !== "enforce" ? standing.need - short : standing.need);
-    one.held += standing.need;
+  for (const { hold, standing } of more) {
+    const { lease, limit } = hold;
+    holdAt(lease, standing.need, limit.mode === "enforce");
+    hold.held += standing.need;
     core.funds.touch(lease);
     tellSteps(core, limit, lease);
   }
   const amounts = new Map(reservation.amounts.map(({ meter, units }) => [meter, units]));
   for (const { meter, units } of add) amounts.set(meter, (amounts.get(meter) ?? 0) + units);
-  reservation.amounts = [...amounts].map(([meter, units]) => ({ meter, units }));
-}
-
-function refused(
-  core: Core,
-  asked: Prepared,
-  reservation: Reservation,
-  ruling: Ruling,
-  { now }: Turn,
-): ExtendAnswer {
-  const decisionId = core.rng.id();
-  const verdict = verdictOf(asked, { standings: [], ruling, decisionId, verbose: false }, now);
-  tell(core, "extend", asked, { standings: [], ruling }, verdict);
-  return { op: "extend", verdict, expiresAt: reservation.expiresAt };
+  reservation.amounts = Array.from(amounts, ([meter, units]) => ({ meter, units }));
 }
 
 function askedOf(
   { caller }: Turn,
   tenant: Tenant,
-  reservation: Reservation,
+  { subject, action }: Reservation,
   add: readonly Amount[],
 ): Prepared {
-  const { subject, action } = reservation;
   return {
     caller,
     tenant,

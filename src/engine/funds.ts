@@ -79,7 +79,9 @@ export function createFunds(store: LeaseStore): Funds {
     },
     flush() {
       if (touched.length === 0) return;
-      const leases = [...new Set(touched.splice(0))].filter((lease) => lease.dirty || free(lease) > 0);
+      const leases = [...new Set(touched.splice(0))].filter(
+        (lease) => lease.dirty || free(lease) > 0,
+      );
       if (leases.length === 0) return;
       for (const lease of leases) returnFree(lease);
       exchange(

@@ -5,7 +5,7 @@ import type { Answer } from "../core/verdict.ts";
 import type { Done } from "../ports/quota.ts";
 import { contentOf, differingField } from "./content.ts";
 import type { Core } from "./core.ts";
-import type { Turn } from "./decisions.ts";
+import type { Turn } from "./turn.ts";
 import { tenantOf } from "./prepare.ts";
 
 export interface Keys {
@@ -33,7 +33,8 @@ export function freshOr(
   }
   decide((answer) => {
     if (!isRejection(answer) && tookEffect(answer)) {
-      const reservation = answer.op === "reserve" ? core.reservations.get(answer.reservationId) : undefined;
+      const reservation =
+        answer.op === "reserve" ? core.reservations.get(answer.reservationId) : undefined;
       const live = reservation?.state === "open" ? reservation : undefined;
       core.reservations.remember(key, { content: contentOf(op), answer }, live, turn.now.mono);
     }

@@ -20,7 +20,11 @@ export interface Prepared extends Asked {
 export function tenantName(caller: Caller, said: string): string | Rejection {
   if (caller.tenant === "") {
     return said === ""
-      ? reject("MISSING_TENANT", "subject.tenant is empty and no credential names one", "subject.tenant")
+      ? reject(
+          "MISSING_TENANT",
+          "subject.tenant is empty and no credential names one",
+          "subject.tenant",
+        )
       : said;
   }
   return said === "" || said === caller.tenant
@@ -33,12 +37,20 @@ export function tenantOf(core: Core, caller: Caller, said: string): Tenant | Rej
   if (typeof name !== "string") return name;
   return (
     core.tenants.get(name) ??
-    reject("UNKNOWN_TENANT", `tenant "${name}" is not in the policy, which has no default plan`, "subject.tenant")
+    reject(
+      "UNKNOWN_TENANT",
+      `tenant "${name}" is not in the policy, which has no default plan`,
+      "subject.tenant",
+    )
   );
 }
 
 /** S3: a typo must not be counted by nobody. */
-export function checkMeters(core: Core, amounts: readonly Amount[], path: string): Rejection | undefined {
+export function checkMeters(
+  core: Core,
+  amounts: readonly Amount[],
+  path: string,
+): Rejection | undefined {
   for (const [i, { meter }] of amounts.entries()) {
     if (!core.policy.knowsMeter(meter)) {
       return reject(

@@ -28,7 +28,10 @@ const REMEMBERED: DurationMs = 15 * MINUTE;
 
 /** What a reservation holds at one limit. Changed in place. */
 export interface Hold {
-  readonly limit: CompiledLimit;
+  /** As the policy of the reservation's generation has it. */
+  limit: CompiledLimit;
+  /** Values of `per`. */
+  readonly bucket: string;
   readonly lease: Lease;
   readonly scope: string;
   /** "" for a slot. */
@@ -60,6 +63,8 @@ export interface Reservation extends Timed {
   /** Mono twin of `createdAt`. */
   readonly createdMono: number;
   readonly ttlMs: DurationMs;
+  /** Of the policy that the holds' limits belong to. */
+  generation: number;
   state: "open" | "expired";
   expiresAt: EpochMs;
   /** Idempotency keys whose answers live as long as it does; undefined: none. */
@@ -91,6 +96,8 @@ export interface Keyed {
 }
 
 export interface Reservations {
+  /** Grows by one with each call: tells the order of creation. */
+  nextSequence(): number;
   add(reservation: Reservation): void;
   get(id: string): Reservation | Settled | undefined;
   /** Takes an open or expired one out of its life, and remembers how it ended. */
@@ -124,6 +131,7 @@ export function createReservations(keysMax: number, evicted: () => void): Reserv
   const open = new Map<string, Reservation>();
   const openByTenant = new Map<string, number>();
   const due = createDeadlineHeap<Reservation>();
+  let sequence = 0;
   let memories: Memory[] = [];
   let first = 0;
 
@@ -140,6 +148,7 @@ export function createReservations(keysMax: number, evicted: () => void): Reserv
   }
 
   return {
+    nextSequence: () => ++sequence,
     add(reservation) {
       live.set(reservation.id, reservation);
       open.set(reservation.id, reservation);

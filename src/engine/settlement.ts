@@ -6,7 +6,6 @@
  */
 import { derive } from "../core/money/derive.ts";
 import type { Commit, Release } from "../core/operation.ts";
-import { plainRefusal } from "../core/refusal.ts";
 import { isRejection, reject, type Rejection } from "../core/rejection.ts";
 import { DAY } from "../core/time.ts";
 import type { Units } from "../core/units.ts";
@@ -15,13 +14,14 @@ import type { Caller } from "../ports/quota.ts";
 import { findShares, giveBack, letGo, paySharesAt, tellOverage, unchargedOf } from "./charge.ts";
 import { isSameStatement } from "./content.ts";
 import type { Core } from "./core.ts";
-import type { Turn } from "./decisions.ts";
+import type { Turn } from "./turn.ts";
 import { recordEnding } from "./ending.ts";
 import type { Now } from "./now.ts";
 import { checkMeters, type Prepared } from "./prepare.ts";
 import type { Hold, Reservation, Settled } from "./reservations.ts";
-import { capsAt, newRuling, ruleUnits, verdictOf } from "./ruling.ts";
+import { newRuling, ruleSuspension, ruleUnits } from "./ruling.ts";
 import type { Standing } from "./standing.ts";
+import { capsAt, verdictOf } from "./verdicts.ts";
 import { commitAnswer, releaseAnswer, tallyOf } from "./tally.ts";
 
 const isLive = (found: Reservation | Settled): found is Reservation =>
@@ -37,16 +37,42 @@ export function findReservation(
   return found && (caller.tenant === "" || caller.tenant === found.tenant) ? found : unknown();
 }
 
+/** After a reload: the same limits, with the numbers and rules of today. */
+export function rebind(core: Core, reservation: Reservation, now: Now): void {
+  if (reservation.generation === core.policy.generation) return;
+  reservation.generation = core.policy.generation;
+  const tenant = core.tenants.get(reservation.tenant);
+  if (!tenant) return;
+  for (const hold of reservation.holds) {
+    const { key, platform } = hold.limit;
+    const limit = tenant.policy.limits.find((one) => one.key === key && one.platform === platform);
+    if (!limit || !core.accounts.find(tenant, limit, hold.bucket, now)) continue;
+    if (limit.rule.shape.kind === hold.limit.rule.shape.kind) hold.limit = limit;
+  }
+}
+
 const unknown = (): Rejection =>
-  reject("RESERVATION_UNKNOWN", "no reservation of this id is known to this sidecar", "reservation_id");
+  reject(
+    "RESERVATION_UNKNOWN",
+    "no reservation of this id is known to this sidecar",
+    "reservation_id",
+  );
 
 const settledOtherwise = (settled: Settled): Rejection =>
   settled.state === "forgone"
-    ? reject("RESERVATION_EXPIRED", "the reservation expired and its grace is over", "reservation_id")
+    ? reject(
+        "RESERVATION_EXPIRED",
+        "the reservation expired and its grace is over",
+        "reservation_id",
+      )
     : reject("ALREADY_SETTLED", `the reservation is already ${settled.state}`, "reservation_id");
 
 /** What the commit states, by meter, its derived meters included. */
-function statedBy(core: Core, reservation: Reservation, op: Commit): ReadonlyMap<string, Units> | Rejection {
+function statedBy(
+  core: Core,
+  reservation: Reservation,
+  op: Commit,
+): ReadonlyMap<string, Units> | Rejection {
   const { usage } = op;
   if (!usage && op.amounts.length === 0) return new Map();
   const unknownMeter = checkMeters(core, op.amounts, "amounts");
@@ -67,6 +93,7 @@ export function commit(core: Core, turn: Turn, op: Commit): CommitAnswer | Rejec
       ? commitAnswer(tally, false)
       : settledOtherwise(found);
   }
+  rebind(core, found, turn.now);
   const stated = statedBy(core, found, op);
   if (isRejection(stated)) return stated;
   const reserved = new Map(found.amounts.map(({ meter, units }) => [meter, units]));
@@ -88,9 +115,10 @@ export function commit(core: Core, turn: Turn, op: Commit): CommitAnswer | Rejec
     const actual = total(meter);
     if (actual === undefined) continue;
     const was = before.get(meter) ?? 0;
-    const charged = Math.max(was, actual - unchargedOf(shares, meter));
+    const uncharged = (found.uncharged.get(meter) ?? 0) + unchargedOf(shares, meter);
+    const charged = Math.max(was, actual - uncharged);
     found.charged.set(meter, charged);
-    found.uncharged.set(meter, Math.max(found.uncharged.get(meter) ?? 0, actual - charged));
+    if (uncharged > 0) found.uncharged.set(meter, uncharged);
     core.telemetry.charged(meter, charged - was);
   }
   tellOverage(core, shares);
@@ -101,7 +129,7 @@ export function commit(core: Core, turn: Turn, op: Commit): CommitAnswer | Rejec
 function runOn(core: Core, turn: Turn, reservation: Reservation): CommitAnswer {
   const { now } = turn;
   if (reservation.state === "open") {
-    renew(core, reservation, now.mono + reservation.ttlMs, now);
+    renew(core, reservation, now.mono + reservation.ttlMs);
   } else {
     for (const hold of reservation.holds) hold.lease.lapsed += hold.held;
   }
@@ -141,16 +169,17 @@ const ALLOWED: Verdict = {
 function standingVerdict(core: Core, { caller, now }: Turn, reservation: Reservation): Verdict {
   const interesting = reservation.holds.some(
     ({ limit, lease }) =>
-      limit.rule.at.length > 0 || lease.view.debt > 0 || lease.overage > 0 || lease.spec.kind === "rate",
+      limit.rule.at.length > 0 ||
+      lease.view.debt > 0 ||
+      lease.overage > 0 ||
+      lease.spec.kind === "rate",
   );
   const tenant = core.tenants.get(reservation.tenant);
   if (!tenant || (!interesting && tenant.policy.blocked === "")) return ALLOWED;
   core.funds.flush();
   const standings = standingsOfHolds(reservation);
   const ruling = newRuling();
-  if (tenant.policy.blocked !== "" && tenant.policy.documentMode !== "shadow") {
-    ruling.refusals.push(plainRefusal("TENANT_SUSPENDED"));
-  }
+  ruleSuspension(ruling, tenant);
   ruleUnits(ruling, standings, now);
   ruling.shadow.length = 0;
   const { subject, action, amounts } = reservation;
@@ -168,7 +197,7 @@ function standingVerdict(core: Core, { caller, now }: Turn, reservation: Reserva
   };
   const caps = ruling.refusals.length > 0 ? undefined : capsAt(standings, false);
   const decisionId = ruling.refusals.length > 0 ? core.rng.id() : "";
-  return verdictOf(asked, { standings, ruling, caps, decisionId, verbose: false }, now);
+  return verdictOf({ core, now, asked }, { standings, ruling, caps, decisionId });
 }
 
 const standingsOfHolds = (reservation: Reservation): Standing[] =>
@@ -179,16 +208,18 @@ const standingsOfHolds = (reservation: Reservation): Standing[] =>
       bucket: "",
       scope,
       need: 0,
-      account: undefined,
       lease,
     }));
 
 /** Pushes the expiry out, to 24 h after the reservation was made at most (S25). */
-export function renew(core: Core, reservation: Reservation, deadline: number, now: Now): void {
+export function renew(core: Core, reservation: Reservation, deadline: number): void {
   const latest = reservation.createdMono + DAY;
-  const renewed = Math.min(Math.max(deadline, reservation.deadline), Math.max(latest, reservation.deadline));
+  const renewed = Math.min(
+    Math.max(deadline, reservation.deadline),
+    Math.max(latest, reservation.deadline),
+  );
+  reservation.expiresAt += renewed - reservation.deadline;
   core.reservations.renew(reservation, renewed);
-  reservation.expiresAt = now.wall + (renewed - now.mono);
   for (const { circuit } of reservation.circuits) {
     if (circuit.trial?.id === reservation.id) circuit.trial.expiresAt = renewed;
   }

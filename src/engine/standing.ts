@@ -10,7 +10,6 @@ import type { Refusal } from "../core/refusal.ts";
 import { waitFor } from "../core/limit/rate.ts";
 import { MAX_UNITS, type Units } from "../core/units.ts";
 import type { DenyReason, LimitStatus } from "../core/verdict.ts";
-import type { Account } from "./accounts.ts";
 import { available, debt, free, settled, type Lease } from "./lease.ts";
 import type { Now } from "./now.ts";
 
@@ -22,8 +21,6 @@ export interface Standing {
   /** Units of the meter that the operation takes; 1 for a slot. */
   readonly need: Units;
   /** `undefined` for a request maximum, and for a bucket that nobody has opened. */
-  readonly account: Account | undefined;
-  /** The account's, or one made up for a look. */
   readonly lease: Lease | undefined;
 }
 

@@ -1,7 +1,8 @@
 /** Drops loops and breakers that are over: their windows have passed, and nothing is lost by it. */
 import { isBreakerIdle } from "../core/limit/breaker.ts";
 import { isLoopOver } from "../core/limit/loop.ts";
-import type { Accounts, Books } from "./accounts.ts";
+import type { Accounts } from "./accounts.ts";
+import type { Books } from "./books.ts";
 import type { Now } from "./now.ts";
 
 /** Books are visited a few at a time, round and round. */

@@ -1,6 +1,6 @@
 /** Tenants as the engine knows them: their compiled policy of this generation, and their books. */
 import type { CompiledPolicy, CompiledTenant } from "../core/policy/compile.ts";
-import type { Books } from "./accounts.ts";
+import type { Books } from "./books.ts";
 
 export interface Tenant {
   readonly policy: CompiledTenant;
@@ -18,10 +18,7 @@ export interface Tenants {
   get(name: string): Tenant | undefined;
 }
 
-export function createTenants(
-  policy: CompiledPolicy,
-  books: (uid: string) => Books,
-): Tenants {
+export function createTenants(policy: CompiledPolicy, books: (uid: string) => Books): Tenants {
   const kept = new Map<string, Tenant>();
   return {
     get(name) {

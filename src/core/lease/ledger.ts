@@ -167,8 +167,7 @@ export function grant(ledger: Ledger, need: Units): void {
 }
 
 /** Whether `need` units cannot be granted now. */
-export const lacks = (ledger: Ledger, need: Units): boolean =>
-  need > 0 && need > available(ledger);
+export const lacks = (ledger: Ledger, need: Units): boolean => need > 0 && need > available(ledger);
 
 /** What could be granted now: see the file's header. May be negative. */
 export function available(ledger: Ledger): number {
@@ -204,9 +203,7 @@ export function viewOf(ledger: Ledger): LedgerView {
   const { spec, rate } = ledger;
   const left = available(ledger);
   const carried = spec.kind === "budget" ? carry(ledger) : 0;
-  const debt = rate
-    ? Math.max(0, -left)
-    : Math.min(owing(ledger), Math.max(0, -left));
+  const debt = rate ? Math.max(0, -left) : Math.min(owing(ledger), Math.max(0, -left));
   return {
     limit: spec.capacity + Math.max(0, carried),
     spent: rate || spec.kind === "slots" ? 0 : ledger.spent + Math.max(0, -carried),

@@ -98,7 +98,8 @@ function forget(circuit: Circuit, rule: BreakerRule, now: number): void {
   let gone = 0;
   while (gone < outcomes.length) {
     const oldest = outcomes[gone];
-    if (!oldest || (oldest.at > now - rule.windowMs && outcomes.length - gone <= OUTCOMES_MAX)) break;
+    if (!oldest || (oldest.at > now - rule.windowMs && outcomes.length - gone <= OUTCOMES_MAX))
+      break;
     if (oldest.error) circuit.errors--;
     gone++;
   }

@@ -20,7 +20,12 @@ export type PeriodRule =
   | { readonly kind: "once"; readonly ttlMs: DurationMs };
 
 export type LimitShape =
-  | { readonly kind: "rate"; readonly units: Units; readonly everyMs: DurationMs; readonly burst: Units }
+  | {
+      readonly kind: "rate";
+      readonly units: Units;
+      readonly everyMs: DurationMs;
+      readonly burst: Units;
+    }
   | {
       readonly kind: "budget";
       readonly units: Units;
@@ -175,11 +180,17 @@ export interface PolicyDocument {
   readonly defaultPlan: string;
   readonly dimensions: readonly string[];
   readonly unpriced: UnpricedRule;
-  readonly estimate: { readonly outputTokens: Units; /** Decimal text, "3.5". */ readonly bytesPerToken: string };
+  readonly estimate: {
+    readonly outputTokens: Units;
+    /** Decimal text, "3.5". */ readonly bytesPerToken: string;
+  };
   /** Patterns of kinds. */
   readonly requireUsage: readonly string[];
   readonly prices: readonly PriceRule[];
-  readonly platform: { readonly limits: readonly LimitRule[]; readonly breakers: readonly BreakerRule[] };
+  readonly platform: {
+    readonly limits: readonly LimitRule[];
+    readonly breakers: readonly BreakerRule[];
+  };
   /** Every meter that some limit of the document names, plans and tenants included. */
   readonly meters: ReadonlySet<string>;
   /** Names of the plans' and the platform's limits, for metric labels. */

@@ -60,7 +60,10 @@ export function createMatcher(match: readonly MatchRule[], per: readonly string[
     appliesToSubject: (subject) =>
       onSubject.every((rule) => rule.test(subject, NO_ACTION)) &&
       perSubject.every(({ read }) => read(subject, NO_ACTION) !== ""),
-    bucketOf: bucketReader(levels.map(({ read }) => read), single?.read),
+    bucketOf: bucketReader(
+      levels.map(({ read }) => read),
+      single?.read,
+    ),
     ownsBucket(bucket, subject) {
       const values = bucket.split(SEPARATOR);
       return levels.every(
@@ -76,7 +79,10 @@ export function createMatcher(match: readonly MatchRule[], per: readonly string[
   };
 }
 
-function bucketReader(readers: readonly LevelReader[], single: LevelReader | undefined): LevelReader {
+function bucketReader(
+  readers: readonly LevelReader[],
+  single: LevelReader | undefined,
+): LevelReader {
   if (single === undefined) return () => "";
   if (readers.length === 1) return single;
   return (subject, action) => readers.map((read) => read(subject, action)).join(SEPARATOR);

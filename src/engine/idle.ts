@@ -1,0 +1,26 @@
+/** When an account can go: nothing is lost by dropping it (AC4). */
+import { available, free, settled, type Lease } from "./lease.ts";
+import type { Account } from "./books.ts";
+import type { Now } from "./now.ts";
+
+/** A `once` bucket that nobody used for its ttl is another bucket (policy.md). */
+export function isSpentOnce({ limit, lease }: Account, now: Now): boolean {
+  const { shape } = limit.rule;
+  if (shape.kind !== "budget" || shape.period.kind !== "once") return false;
+  return lease.holds === 0 && now.mono - lease.usedAt >= shape.period.ttlMs;
+}
+
+/** Nothing is held, and nothing used or the period over; what passes into a next period stays. */
+export function canGo(account: Account, now: Now): boolean {
+  const { lease } = account;
+  if (lease.holds > 0) return false;
+  if (isSpentOnce(account, now)) return true;
+  if (lease.spec.family !== "") return false;
+  return now.wall >= lease.spec.end || isUnused(lease, now);
+}
+
+function isUnused(lease: Lease, now: Now): boolean {
+  const { spec } = lease;
+  if (spec.kind === "rate") return available(lease, now.mono) >= spec.capacity;
+  return settled(lease) === 0 && lease.reserved === 0 && free(lease) === 0;
+}

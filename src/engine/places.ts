@@ -1,0 +1,59 @@
+/** Where an operation goes: every limit that applies, and the account that it has, opens or only looks at. */
+import type { CompiledLimit } from "../core/policy/compile.ts";
+import { freshView } from "../core/lease/ledger.ts";
+import { reject, type Rejection } from "../core/rejection.ts";
+import type { Case } from "./case.ts";
+import { createLease } from "./lease.ts";
+import { keepsAccount } from "./ledger-spec.ts";
+import { needAt, type Standing } from "./standing.ts";
+
+/** Every limit that applies, with its account if there is one. */
+export function standingsOf(the: Case): Standing[] {
+  const { tenant, subject, action } = the.asked;
+  const standings: Standing[] = [];
+  for (const limit of tenant.policy.limits) {
+    if (limit.matcher.applies(subject, action)) standings.push(standingAt(the, limit));
+  }
+  return standings;
+}
+
+function standingAt({ core, asked, now }: Case, limit: CompiledLimit): Standing {
+  const { tenant, subject, action } = asked;
+  const bucket = limit.matcher.bucketOf(subject, action);
+  const account = keepsAccount(limit) ? core.accounts.find(tenant, limit, bucket, now) : undefined;
+  const scope = account?.scope ?? limit.scope.text(tenant.policy.name, subject, action);
+  return { limit, bucket, scope, need: needAt(limit, asked), lease: account?.lease };
+}
+
+/** Opens the leases that are missing, and marks all as used. Rejects a tenant that has too many buckets. */
+export function openLeases(the: Case, found: readonly Standing[]): readonly Standing[] | Rejection {
+  const { core, asked, now } = the;
+  const { tenant, subject, action } = asked;
+  const standings: Standing[] = [];
+  for (const standing of found) {
+    const { limit, bucket, lease } = standing;
+    if (lease || !keepsAccount(limit)) standings.push(standing);
+    else {
+      const account = core.accounts.open(tenant, limit, { bucket, subject, action }, now);
+      if (!account) {
+        const { name } = tenant.policy;
+        return reject(
+          "TOO_MANY_BUCKETS",
+          `tenant "${name}" has too many live buckets for one more`,
+        );
+      }
+      standings.push({ ...standing, lease: account.lease });
+    }
+  }
+  for (const { lease } of standings) if (lease) lease.usedAt = now.mono;
+  return standings;
+}
+
+/** A look at limits that nobody opened: made-up leases with what is known of them. Creates nothing (S31). */
+export function lookAt({ core, asked, now }: Case, standings: readonly Standing[]): Standing[] {
+  return standings.map((standing) => {
+    if (standing.lease || !keepsAccount(standing.limit)) return standing;
+    const spec = core.accounts.spec(asked.tenant, standing.limit, standing.bucket, now);
+    return { ...standing, lease: createLease(spec, freshView(spec, now.mono), now.mono) };
+  });
+}
