@@ -26,5 +26,5 @@ done = quota.Commit(
     ),
     timeout=1,
 )
-for amount in done.charged:
-    print(f"charged {amount.units} {amount.meter}")
+charged = {amount.meter: amount.units for amount in done.charged}
+print(f"charged ${charged['usd_micros'] / 1e6}")

@@ -33,5 +33,6 @@ const done = await call("Commit", {
   reservationId: held.reservationId,
   usage: { inputTokens: 1200, outputTokens: 350 },
 });
-for (const { meter, units } of done.charged) console.log(`charged ${units} ${meter}`);
+const money = done.charged.find((amount: { meter: string }) => amount.meter === "usd_micros");
+console.log(`charged $${money.units / 1e6}`);
 quota.close();

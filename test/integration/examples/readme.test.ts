@@ -9,7 +9,7 @@ import { ROOT } from "../../support/sources.ts";
 import { blocksOf, onlyBlock, readPage } from "./markdown.ts";
 
 const README = "README.md";
-const CHARGED = "charged 6500 usd_micros\n";
+const CHARGED = "charged $0.0065\n";
 const commandsOf = (word: string) =>
   blocksOf(README).find(({ language, code }) => language === "sh" && code.includes(word))?.code ??
   "";

@@ -10,5 +10,9 @@ def expect(condition, what, *seen):
         raise Mismatch(f"{what}: {' | '.join(str(each) for each in seen)}")
 
 
-def to_dict(amounts):
-    return {amount.meter: amount.units for amount in amounts if amount.units != 0}
+# What some limit of the policies counts. An answer may list other meters that usage derives: nothing is held of them.
+COUNTED = {"usd_micros", "requests", "tokens", "pages", "seats", "scarce"}
+
+
+def to_dict(amounts, meters=COUNTED):
+    return {each.meter: each.units for each in amounts if each.units != 0 and each.meter in meters}

@@ -84,13 +84,21 @@ class Hold:
     model: str
     held: dict
     charged: dict = field(default_factory=dict)
+    # What is still held: less than held - charged where a commit went over and the hold was extended after it.
+    rest: dict = field(default_factory=dict)
     id: str = ""
     # The commit or release that settled it, and what it was answered.
     settled_by: object = None
     answer: object = None
 
-    def rest(self, meter):
-        return max(0, self.held.get(meter, 0) - self.charged.get(meter, 0))
+    def __post_init__(self):
+        self.rest = dict(self.held)
+
+    def extend(self, add):
+        for meter, units in add.items():
+            self.held[meter] = self.held.get(meter, 0) + units
+            self.rest[meter] = self.rest.get(meter, 0) + units
+            self.run.buckets[meter].held += units
 
 
 class Books:
@@ -140,7 +148,7 @@ def settle(hold, stated, final):
             continue
         bucket = hold.run.buckets.get(meter)
         free = 0 if bucket is None else max(0, bucket.left)
-        covered = max(hold.held.get(meter, 0), hold.charged.get(meter, 0)) + free
+        covered = hold.charged.get(meter, 0) + hold.rest.get(meter, 0) + free
         if meter == "seats" and total > covered:
             return None
         if meter == "pages" and total > covered:
@@ -152,11 +160,10 @@ def settle(hold, stated, final):
 
 def apply(books, tenant, hold, charged, final):
     """Books what settle() told; a final one gives back what is left of the hold."""
-    before = {meter: hold.rest(meter) for meter in hold.held}
     spent = {m: units - hold.charged.get(m, 0) for m, units in charged.items()}
-    hold.charged = dict(charged)
-    after = {meter: 0 if final else hold.rest(meter) for meter in hold.held}
-    held = {meter: after[meter] - before[meter] for meter in before}
+    rest = {m: 0 if final else max(0, units - spent.get(m, 0)) for m, units in hold.rest.items()}
+    held = {meter: units - hold.rest[meter] for meter, units in rest.items()}
+    hold.charged, hold.rest = dict(charged), rest
     for meter, bucket in hold.run.buckets.items():
         bucket.spent += spent.get(meter, 0)
         bucket.held += held.get(meter, 0)

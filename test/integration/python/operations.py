@@ -244,7 +244,7 @@ class Operations:
 
     def release(self, lane, hold):
         request = pb.ReleaseRequest(reservation_id=hold.id, reason="changed its mind")
-        rest = {meter: hold.rest(meter) for meter in hold.held if hold.rest(meter) > 0}
+        rest = {meter: units for meter, units in hold.rest.items() if units > 0}
         apply(self.books, lane.tenant, hold, hold.charged, final=True)
         lane.slots -= 1
 
@@ -263,13 +263,13 @@ class Operations:
         elif self.random.random() < 0.6:
             meter = self.random.choice(["pages", "seats", "usd_micros"])
             add[meter] = self.random.randint(1, 50)
+        # What an extension means after a partial commit went over the hold is not said; so it is not asked.
+        add = {m: n for m, n in add.items() if hold.charged.get(m, 0) <= hold.held.get(m, 0)}
         request = pb.ExtendRequest(reservation_id=hold.id, add=to_amounts(add))
         request.by.FromSeconds(self.random.randint(0, 60))
-        refused = hold.run.refusal(add)
+        refused = hold.run.refusal(add) if add else None
         if refused is None:
-            for meter, units in add.items():
-                hold.held[meter] = hold.held.get(meter, 0) + units
-                hold.run.buckets[meter].held += units
+            hold.extend(add)
             self.books.add(lane.tenant, hold.is_llm, held=add)
 
         def check(kind, answer):

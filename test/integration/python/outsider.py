@@ -99,12 +99,13 @@ def main():
 
     time.sleep(max(0, EXPIRED_AFTER - (time.monotonic() - max(worker.forgot_at for worker in workers))))
     expire(workers)
-    audit_shared(stub, all_books(workers), TENANTS, DEADLINE)
     open_ids = {tenant: [] for tenant in TENANTS}
     for worker in workers:
         for lane in worker.lanes:
             open_ids[lane.tenant] += [hold.id for hold in lane.open]
-            audit_lane(stub, lane, lane.run, DEADLINE)
+            for run in lane.runs:
+                audit_lane(stub, lane, run, DEADLINE)
+    audit_shared(stub, all_books(workers), TENANTS, DEADLINE)
     for tenant, ids in open_ids.items():
         audit_reservations(stub, tenant, ids, DEADLINE)
 

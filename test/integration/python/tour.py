@@ -13,6 +13,11 @@ DEADLINE = 10
 DENY_AS_STATUS = [("imprest-deny", "status")]
 
 
+def amounts_of(answer):
+    """What the limits of tour.yaml count."""
+    return to_dict(answer, {"usd_micros", "pages"})
+
+
 def subject(run="r-1", tenant="acme"):
     return pb.Subject(tenant=tenant, dimensions={"run": run})
 
@@ -40,7 +45,7 @@ def life_of_a_reservation(quota):
     expect({limit.limit for limit in checked.verdict.limits} == {"dollars", "pages"}, "verbose limits", checked)
 
     held = quota.Reserve(pb.ReserveRequest(subject=subject(), amounts=pages(2), **llm(1_000)), timeout=DEADLINE)
-    expect(to_dict(held.reserved) == {"usd_micros": 12_500, "pages": 2}, "what is reserved", held)
+    expect(amounts_of(held.reserved) == {"usd_micros": 12_500, "pages": 2}, "what is reserved", held)
     expect(0 < len(held.reservation_id) <= 64, "an id", held)
     expect(held.verdict.decision_id != "", "a decision id", held)
     expect(held.verdict.source == pb.DECISION_SOURCE_LEASE, "from memory", held)
@@ -51,7 +56,8 @@ def life_of_a_reservation(quota):
         pb.ExtendRequest(reservation_id=held.reservation_id, by={"seconds": 60}, add=pages(1)), timeout=DEADLINE
     )
     longer = extended.expires_at.ToMilliseconds() - held.expires_at.ToMilliseconds()
-    expect(longer == 60_000, "a minute longer", longer)
+    # Told in wall time, kept in monotonic time.
+    expect(abs(longer - 60_000) <= 5, "a minute longer", longer)
 
     part = quota.Commit(
         pb.CommitRequest(
@@ -69,19 +75,19 @@ def life_of_a_reservation(quota):
         labels={"conversation_id": "c-1"},
     )
     done = quota.Commit(last, timeout=DEADLINE)
-    expect(to_dict(done.charged) == {"usd_micros": 6_500, "pages": 3}, "charged as used", done)
-    expect(to_dict(done.released) == {"usd_micros": 6_000}, "the rest released", done)
+    expect(amounts_of(done.charged) == {"usd_micros": 6_500, "pages": 3}, "charged as used", done)
+    expect(amounts_of(done.released) == {"usd_micros": 6_000}, "the rest released", done)
     expect(quota.Commit(last, timeout=DEADLINE).charged == done.charged, "a repeat gets the first answer")
     expect(balances(quota)["dollars"].remaining_units == 993_500, "charged once", balances(quota))
 
     spare = quota.Reserve(pb.ReserveRequest(subject=subject(), **llm(0)), timeout=DEADLINE)
     freed = quota.Release(pb.ReleaseRequest(reservation_id=spare.reservation_id), timeout=DEADLINE)
-    expect(to_dict(freed.released) == {"usd_micros": 2_500}, "all of it back", freed)
+    expect(amounts_of(freed.released) == {"usd_micros": 2_500}, "all of it back", freed)
     paid = quota.Consume(pb.ConsumeRequest(subject=subject(), **llm(0)), timeout=DEADLINE)
-    expect(to_dict(paid.charged) == {"usd_micros": 2_500}, "paid at once", paid)
+    expect(amounts_of(paid.charged) == {"usd_micros": 2_500}, "paid at once", paid)
 
     why = quota.Explain(pb.ExplainRequest(subject=subject(), **llm(10)), timeout=DEADLINE)
-    expect(why.plan == "small" and to_dict(why.derived)["usd_micros"] == 2_600, "Explain", why)
+    expect(why.plan == "small" and amounts_of(why.derived)["usd_micros"] == 2_600, "Explain", why)
     expect({limit.limit for limit in why.verdict.limits} == {"dollars", "pages"}, "its limits", why)
 
 
@@ -133,7 +139,7 @@ def errors(quota):
     expect_error(invalid, "MISSING_TENANT", "subject.tenant", lambda: consume(subject=pb.Subject()))
     expect_error(invalid, "BAD_NAME", "subject.tenant", lambda: consume(subject=subject(tenant="a b")))
     expect_error(
-        invalid, "BAD_ENUM", "outcome", lambda: quota.Commit(pb.CommitRequest(outcome=99), timeout=DEADLINE)
+        invalid, "BAD_ENUM", "outcome", lambda: quota.Commit(pb.CommitRequest(reservation_id="r", outcome=99), timeout=DEADLINE)
     )
     expect_error(
         invalid,

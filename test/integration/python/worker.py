@@ -136,7 +136,8 @@ class Worker(Operations, threading.Thread):
             while sum(self.counts.values()) < share:
                 draw = self.random.random()
                 if draw < 0.55:
-                    self.by_unary()
+                    for _ in range(20):
+                        self.by_unary()
                 elif draw < 0.8:
                     self.by_batch()
                 elif draw < 0.97:
