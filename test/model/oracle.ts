@@ -149,7 +149,7 @@ export function createOracle(limits: readonly OracleLimit[]) {
   function debtOf(b: Bucket, now: number): number {
     if (b.limit.mode !== "enforce") return 0;
     if (b.limit.kind === "rate") return Math.max(0, -remaining(b, now));
-    const brought = b.limit.carryDebt ? Math.max(0, -b.limit.units - carried(b)) : 0;
+    const brought = Math.max(0, -carried(b));
     return Math.min(b.debt + brought, Math.max(0, -free(b, now)));
   }
   /** Units that came free pay debts, for good. */
@@ -278,7 +278,8 @@ export function createOracle(limits: readonly OracleLimit[]) {
     const plans = counted.map((part) => {
       const { limit } = part.bucket;
       const covered = isHeld(h, limit) ? Math.max(part.held, part.charged) : part.charged;
-      const wanted = Math.max(part.charged, target(limit.meter));
+      const silent = partial ? 0 : (h.reserved.get(limit.meter) ?? 0);
+      const wanted = Math.max(part.charged, stated.get(limit.meter) ?? silent);
       const beyond = Math.max(0, wanted - covered - Math.max(0, free(part.bucket, now)));
       return { part, limit, wanted, covered, beyond: limit.mode === "enforce" ? beyond : 0 };
     });

@@ -48,6 +48,10 @@ function playStep(stage: Stage, step: Step): Outcome | undefined {
     stage.policy = step.block;
     return undefined;
   }
+  if (verb === "remember" && stage.harness === undefined) {
+    stage.harness = engineWith(stage.policy, { idempotencyKeys: Number(argument) });
+    return undefined;
+  }
   if (verb === "at" && stage.harness === undefined) {
     stage.harness = engineWith(stage.policy, { now: argument });
     return undefined;

@@ -7,6 +7,7 @@
  *     policy:                      a document (apiVersion and kind may be left out); `reload:` in mid-course
  *       plans: …
  *     at 2026-11-21T10:00:00Z      the first sets the clock, later ones move it on
+ *     remember 2                   instead of the first `at`: an engine that keeps so few idempotency keys
  *     reserve acme llm.completion gpt-4o usd_micros=500 as A -> allow
  *     commit A usd_micros=700
  *       -> charged usd_micros=700, overage usd_micros=200
