@@ -14,8 +14,8 @@ import type { MatchRule } from "./policy/document.ts";
 
 const FIXED = ["tenant", "workspace", "app", "workflow", "agent", "toolset"] as const;
 
-/** Where the platform's limits keep their usage; no tenant can have this name. */
-export const PLATFORM = "platform";
+/** The uid under which the platform's limits keep their usage; no tenant's name or uid can hold a "/". */
+export const PLATFORM_UID = "/platform";
 
 /** Reads the value of one level; "" where the operation does not have it. */
 export type LevelReader = (subject: Subject, action: Action) => string;
@@ -94,7 +94,7 @@ export function scopeShape(source: ScopeSource, root: "tenant" | "platform"): Sc
   return {
     depth: levels.length + (root === "tenant" ? 1 : 0),
     text(tenant, subject, action) {
-      let text = root === "platform" ? PLATFORM : `tenant:${tenant}`;
+      let text = root === "platform" ? "platform" : `tenant:${tenant}`;
       for (const part of parts) {
         const value = part.fixed ?? (part.read ? escape(part.read(subject, action)) : tenant);
         if (value !== "") text += part.prefix + value;

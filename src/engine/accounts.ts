@@ -5,49 +5,44 @@
  *   AC1  Usage is kept under (tenant uid, limit name, meter, values of `per`, period label): never under
  *        numbers, plan or match. A reload finds the same accounts again.
  *   AC2  A lease whose period is over admits nothing new; its reservations settle there (S24).
- *   AC3  A tenant has at most `bucketsPerTenant` accounts; the next one is refused, for this tenant alone.
+ *   AC3  A tenant has at most `bucketsPerTenant` accounts, loops and breakers; the next one is refused, for
+ *        this tenant alone.
  *   AC4  An account is dropped only when nothing is lost by it: nothing held, and nothing used or the
- *        period over.
+ *        period over. A lease that a reload puts aside before its period is over stays on a shelf.
  *   AC5  Periods never go back, whatever the wall clock does.
  */
 import { freshView, type LedgerSpec } from "../core/lease/ledger.ts";
-import type { Action, Subject } from "../core/operation.ts";
 import type { CompiledLimit } from "../core/policy/compile.ts";
-import { PLATFORM } from "../core/scope.ts";
+import { PLATFORM_UID } from "../core/scope.ts";
 import type { Calendar } from "../ports/calendar.ts";
-import { isEmpty, newBooks, type Account, type Books, type Home } from "./books.ts";
+import { newBooks, type Account, type Books, type Home } from "./books.ts";
 import type { Funds } from "./funds.ts";
-import { canGo, isSpentOnce } from "./idle.ts";
+import { isSpentOnce } from "./idle.ts";
 import { createLease, free, type Lease } from "./lease.ts";
 import { createLedgerSpecs } from "./ledger-spec.ts";
 import type { Now } from "./now.ts";
+import { createSweep } from "./sweep.ts";
 import type { Tenant } from "./tenants.ts";
 
 export interface Accounts {
   /** The account of this operation at this limit, brought to the current policy and period, if there is one. */
   find(tenant: Tenant, limit: CompiledLimit, bucket: string, now: Now): Account | undefined;
   /** The same, made where it is missing; `undefined`: the tenant has too many (AC3). */
-  open(tenant: Tenant, limit: CompiledLimit, of: Opening, now: Now): Account | undefined;
+  open(tenant: Tenant, limit: CompiledLimit, bucket: string, now: Now): Account | undefined;
+  /** Whether a tenant may have one bucket more. */
+  hasRoom(books: Books, now: Now): boolean;
   /** What the ledger of a bucket that nobody has opened would look like. */
   spec(tenant: Tenant, limit: CompiledLimit, bucket: string, now: Now): LedgerSpec;
   /** All accounts of one limit, by the values of `per`. */
   of(tenant: Tenant, limit: CompiledLimit): ReadonlyMap<string, Account>;
   readonly books: (uid: string) => Books;
-  /** Visits some accounts, and drops those that can go (AC4). */
+  /** Visits some of all that is kept, and drops what can go (AC4). */
   sweep(now: Now, most: number): void;
   /** A reservation has let go of this lease. */
-  letGo(lease: Lease): void;
+  letGo(lease: Lease, now: Now): void;
   live(): number;
-  /** The next few books, round and round. */
-  nextBooks(most: number): Books[];
   /** Units that are out here, by meter. Walks over all accounts: for a scrape, not for a decision. */
   leased(): ReadonlyMap<string, number>;
-}
-
-export interface Opening {
-  readonly bucket: string;
-  readonly subject: Subject;
-  readonly action: Action;
 }
 
 export interface AccountsOptions {
@@ -58,45 +53,55 @@ export interface AccountsOptions {
 }
 
 const NO_ACCOUNTS: Home = new Map();
+/** A tenant at its bound is looked through this often at most, ms: each look costs milliseconds. */
+const LOOK_AGAIN = 1_000;
 
 export function createAccounts(options: AccountsOptions): Accounts {
   const { funds } = options;
   const specs = createLedgerSpecs(options.calendar);
-  const ledger = new Map<string, Books>();
+  const library = new Map<string, Books>();
+  /** Leases that a reload put aside before their period was over, by ledger. */
+  const shelf = new Map<string, Pick<Account, "limit" | "lease">>();
   let live = 0;
-  let visits: IterableIterator<Books> | undefined;
-  let rounds: IterableIterator<[Home, Account]> | undefined;
 
   function booksOf(uid: string): Books {
-    let books = ledger.get(uid);
-    if (!books) ledger.set(uid, (books = newBooks(uid)));
+    let books = library.get(uid);
+    if (!books) library.set(uid, (books = newBooks(uid)));
     return books;
   }
+
   function homeOf(tenant: Tenant, limit: CompiledLimit): Home | undefined {
-    return (limit.platform ? booksOf(PLATFORM) : tenant.books).homes.get(limit.key);
+    return (limit.platform ? booksOf(PLATFORM_UID) : tenant.books).homes.get(limit.key);
   }
 
   function renew(account: Account, tenant: Tenant, limit: CompiledLimit, now: Now): void {
     const { lease } = account;
     const rebound = account.generation !== tenant.generation;
-    const over = now.wall >= lease.spec.end;
-    if (!rebound && !over && !isSpentOnce(account, now)) return;
-    const wall = Math.max(now.wall, lease.spec.start); // (AC5)
-    const spec = specs.at(tenant, limit, account.bucket, wall);
+    const spentOnce = isSpentOnce(account, now);
+    if (!rebound && now.latest < lease.spec.end && !spentOnce) return;
+    const spec = specs.at(tenant, limit, account.bucket, now.latest); // (AC5)
+    if (spec.key === lease.spec.key && !spentOnce) {
+      lease.spec = spec;
+      refresh(lease);
+    } else {
+      retire(account, spentOnce, now);
+      account.lease = newLease(tenant, limit, spec, now);
+    }
+    if (rebound) account.scope = "";
     account.limit = limit;
     account.generation = tenant.generation;
-    if (spec.key === lease.spec.key && !isSpentOnce(account, now)) {
-      lease.spec = spec;
-      lease.dirty = true;
-      funds.touch(lease);
-      return;
-    }
-    retire(lease);
-    account.lease = newLease(tenant, limit, spec, now);
   }
 
   /** The store may know more of it than nothing: carried units, another holder. */
   function newLease(tenant: Tenant, limit: CompiledLimit, spec: LedgerSpec, now: Now): Lease {
+    const shelved = shelf.get(spec.key);
+    shelf.delete(spec.key);
+    if (shelved) {
+      shelved.lease.spec = spec;
+      shelved.lease.retired = false;
+      refresh(shelved.lease);
+      return shelved.lease;
+    }
     const later = spec.carryDebt
       ? (n: number): number | undefined => specs.later(tenant, limit, spec, n)
       : undefined;
@@ -111,36 +116,32 @@ export function createAccounts(options: AccountsOptions): Accounts {
     funds.touch(lease);
   }
 
-  function retire(lease: Lease): void {
+  function retire({ limit, lease }: Account, over: boolean, now: Now): void {
+    if (!over && now.latest < lease.spec.end) {
+      shelf.set(lease.spec.key, { limit, lease });
+      return;
+    }
     lease.retired = true;
     if (lease.holds === 0) funds.close(lease);
   }
 
-  function drop(home: Home, account: Account): void {
+  function drop(home: Home, account: Account, now: Now): void {
     home.delete(account.bucket);
     account.owner.live--;
     live--;
-    retire(account.lease);
+    retire(account, true, now);
   }
 
-  function* round(): IterableIterator<[Home, Account]> {
-    for (const [uid, books] of ledger) {
-      for (const [key, home] of books.homes) {
-        for (const account of home.values()) yield [home, account];
-        if (home.size === 0) books.homes.delete(key);
-      }
-      if (isEmpty(books)) ledger.delete(uid);
-    }
+  /** A tenant at its bound gets a look through all of its own before it is refused. */
+  function hasRoom(books: Books, now: Now): boolean {
+    const fits = (): boolean => books.live < options.bucketsPerTenant && live < options.bucketsMax;
+    if (fits() || now.mono - books.sweptAt < LOOK_AGAIN) return fits();
+    books.sweptAt = now.mono;
+    for (const step = sweep.through(books, now); !step.next().done;);
+    return fits();
   }
 
-  /** A tenant at its bound gets one full sweep of its own before it is refused. */
-  function makeRoom(books: Books, now: Now): boolean {
-    if (books.live < options.bucketsPerTenant && live < options.bucketsMax) return true;
-    for (const home of books.homes.values()) {
-      for (const account of home.values()) if (canGo(account, now)) drop(home, account);
-    }
-    return books.live < options.bucketsPerTenant && live < options.bucketsMax;
-  }
+  const sweep = createSweep({ library, shelf, drop, close: (lease) => funds.close(lease) });
 
   const accounts: Accounts = {
     find(tenant, limit, bucket, now) {
@@ -151,68 +152,47 @@ export function createAccounts(options: AccountsOptions): Accounts {
       }
       return account;
     },
-    open(tenant, limit, { bucket, subject, action }, now) {
+    open(tenant, limit, bucket, now) {
       const known = accounts.find(tenant, limit, bucket, now);
       if (known) return known;
-      if (!makeRoom(tenant.books, now)) return undefined;
-      const books = limit.platform ? booksOf(PLATFORM) : tenant.books;
-      let home = books.homes.get(limit.key);
-      if (!home) books.homes.set(limit.key, (home = new Map<string, Account>()));
-      const spec = specs.at(tenant, limit, bucket, now.wall);
-      const account: Account = {
-        bucket,
-        owner: tenant.books,
-        limit,
-        generation: tenant.generation,
-        scope: limit.scope.text(tenant.policy.name, subject, action),
-        lease: newLease(tenant, limit, spec, now),
-      };
+      if (!hasRoom(tenant.books, now)) return undefined;
+      const { homes } = limit.platform ? booksOf(PLATFORM_UID) : tenant.books;
+      let home = homes.get(limit.key);
+      if (!home) homes.set(limit.key, (home = new Map<string, Account>()));
+      const spec = specs.at(tenant, limit, bucket, now.latest);
+      const lease = newLease(tenant, limit, spec, now);
+      const { books: owner, generation } = tenant;
+      const account: Account = { bucket, owner, limit, generation, scope: "", lease };
       home.set(bucket, account);
-      tenant.books.live++;
+      owner.live++;
       live++;
       return account;
     },
-    spec: (tenant, limit, bucket, now) => specs.at(tenant, limit, bucket, now.wall),
+    hasRoom,
+    spec: (tenant, limit, bucket, now) => specs.at(tenant, limit, bucket, now.latest),
     of: (tenant, limit) => homeOf(tenant, limit) ?? NO_ACCOUNTS,
     books: booksOf,
-    sweep(now, most) {
-      rounds ??= round();
-      for (let i = 0; i < most; i++) {
-        const next = rounds.next();
-        if (next.done) {
-          rounds = undefined;
-          return;
-        }
-        const [home, account] = next.value;
-        if (canGo(account, now)) drop(home, account);
-      }
-    },
-    letGo(lease) {
+    sweep: (now, most) => sweep.some(now, most),
+    letGo(lease, now) {
       lease.holds--;
+      lease.usedAt = now.mono;
       if (lease.holds === 0 && lease.retired) funds.close(lease);
     },
     live: () => live,
-    nextBooks(most) {
-      const books: Books[] = [];
-      visits ??= ledger.values();
-      while (books.length < most) {
-        const next = visits.next();
-        if (next.done) {
-          visits = undefined;
-          break;
-        }
-        books.push(next.value);
-      }
-      return books;
-    },
-    leased() {
-      const units = new Map<string, number>();
-      for (const [, { limit, lease }] of round()) {
-        const out = lease.reserved + free(lease);
-        if (limit.meter !== "") units.set(limit.meter, (units.get(limit.meter) ?? 0) + out);
-      }
-      return units;
-    },
+    leased: () => leasedUnits(library.values()),
   };
   return accounts;
+}
+
+function leasedUnits(library: Iterable<Books>): ReadonlyMap<string, number> {
+  const units = new Map<string, number>();
+  for (const { homes } of library) {
+    for (const home of homes.values()) {
+      for (const { limit, lease } of home.values()) {
+        if (limit.meter === "") continue;
+        units.set(limit.meter, (units.get(limit.meter) ?? 0) + lease.reserved + free(lease));
+      }
+    }
+  }
+  return units;
 }

@@ -12,7 +12,8 @@ import { isRefused, type Case, type Decided } from "./case.ts";
 import type { Core } from "./core.ts";
 import { isFault, type Want } from "./funds.ts";
 import { free, hold, holdBeyond, type Lease } from "./lease.ts";
-import { lookAt, openLeases, standingsOf } from "./places.ts";
+import { openLeases, standingsOf } from "./places.ts";
+import { look } from "./look.ts";
 import type { Hold, Reservation } from "./reservations.ts";
 import { breakerBooks, breakerKey, loopKey, ruleEarly, ruleSize, ruleUnits } from "./ruling.ts";
 import type { Standing } from "./standing.ts";
@@ -23,10 +24,7 @@ export function decide(the: Case, done: (decided: Decided | Rejection) => void):
   const found = standingsOf(the);
   const ruling = ruleEarly(the, found);
   ruleSize(ruling, found, the.now);
-  if (isRefused({ standings: found, ruling })) {
-    ruleUnits(ruling, lookAt(the, found), the.now);
-    return done({ standings: found, ruling });
-  }
+  if (isRefused({ standings: found, ruling })) return done(look(the));
   const standings = openLeases(the, found);
   if (isRejection(standings)) return done(standings);
   the.core.funds.ask(wantsOf(standings), (short) => {
@@ -87,8 +85,9 @@ export function countCall(the: Case, trial: Trial): Circuits {
     const key = breakerKey(breaker, asked);
     let booked = home.breakers.get(key);
     if (!booked) {
-      home.breakers.set(key, (booked = { state: closedCircuit(), rule: breaker.rule }));
-      home.live++;
+      const owner = asked.tenant.books;
+      home.breakers.set(key, (booked = { state: closedCircuit(), owner, rule: breaker.rule }));
+      owner.live++;
     }
     booked.rule = breaker.rule;
     letThrough(booked.state, trial, now.mono);

@@ -1,6 +1,7 @@
 /** GetBalance and ListReservations: what is left, and what is open (S30). */
-import type { Subject } from "../core/operation.ts";
+import type { Action, Subject } from "../core/operation.ts";
 import type { CompiledLimit } from "../core/policy/compile.ts";
+import { bucketValues } from "../core/policy/match.ts";
 import { isRejection, reject, type Rejection } from "../core/rejection.ts";
 import { freshView } from "../core/lease/ledger.ts";
 import { MAX_UNITS } from "../core/units.ts";
@@ -54,16 +55,24 @@ function leasesOf(
     for (const bucket of core.accounts.of(tenant, limit).keys()) {
       if (!matcher.ownsBucket(bucket, subject)) continue;
       const account = core.accounts.find(tenant, limit, bucket, now);
-      if (account) found.push([account.scope, account.lease]);
+      const scope = limit.scope.text(tenant.policy.name, subject, actionOf(limit, bucket));
+      if (account) found.push([scope, account.lease]);
     }
     return found;
   }
   const bucket = matcher.bucketOf(subject, NO_ACTION);
+  const scope = limit.scope.text(tenant.policy.name, subject, NO_ACTION);
   const account = core.accounts.find(tenant, limit, bucket, now);
-  if (account) return [[account.scope, account.lease]];
+  if (account) return [[scope, account.lease]];
   const spec = core.accounts.spec(tenant, limit, bucket, now);
-  const lease = createLease(spec, freshView(spec, now.mono), now.mono);
-  return [[limit.scope.text(tenant.policy.name, subject, NO_ACTION), lease]];
+  return [[scope, createLease(spec, freshView(spec, now.mono), now.mono)]];
+}
+
+/** The action that a bucket is of, as far as its limit tells buckets apart by it. */
+function actionOf(limit: CompiledLimit, bucket: string): Action {
+  const values = bucketValues(bucket);
+  const valueOf = (level: string): string => values[limit.rule.per.indexOf(level)] ?? "";
+  return { ...NO_ACTION, kind: valueOf("action"), name: valueOf("name") };
 }
 
 function balanceOf(limit: CompiledLimit, scope: string, lease: Lease, now: Now): Balance {

@@ -114,3 +114,20 @@ function roomAt({ limit, lease }: Standing, now: Now): number {
   const room = available(lease, now.mono);
   return lease.spec.kind === "slots" || room >= 0 ? room : -1;
 }
+
+/** The standings of the least that best effort could hold: what refuses that is why nothing is left (BE2). */
+export function leastOf({ core, asked }: Case, standings: readonly Standing[]): Standing[] {
+  const { request } = asked;
+  const { usage } = request;
+  const cut =
+    usage && asked.outputTokens ? { ...request, usage: withOutputTokens(usage, 1) } : undefined;
+  const least = cut && prepareFor(core, asked, cut, "estimate");
+  return standings.map((standing) => {
+    if (least) {
+      return isRejection(least) ? standing : { ...standing, need: needAt(standing.limit, least) };
+    }
+    const { meter } = standing.limit;
+    const cuttable = meter !== "" && meter !== "requests";
+    return { ...standing, need: cuttable ? Math.min(standing.need, 1) : standing.need };
+  });
+}

@@ -12,6 +12,8 @@ export interface BookedLoop {
 }
 export interface BookedBreaker {
   readonly state: Circuit;
+  /** Who made it, and whose bound it counts against. */
+  readonly owner: Books;
   rule: BreakerRule;
 }
 
@@ -26,6 +28,8 @@ export interface Books {
   readonly breakers: Map<string, BookedBreaker>;
   /** Live accounts, loops and breakers that this tenant made. */
   live: number;
+  /** When all of them were last looked through for what can go (mono). */
+  sweptAt: number;
 }
 
 /** Changed in place: one owner, the engine. */
@@ -36,6 +40,7 @@ export interface Account {
   limit: CompiledLimit;
   /** Of the policy that `limit` belongs to. */
   generation: number;
+  /** "": not yet told under this policy. */
   scope: string;
   lease: Lease;
 }
@@ -49,6 +54,7 @@ export const newBooks = (uid: string): Books => ({
   loops: new Map(),
   breakers: new Map(),
   live: 0,
+  sweptAt: -Infinity,
 });
 
 export const isEmpty = (books: Books): boolean =>

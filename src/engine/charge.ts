@@ -11,9 +11,11 @@
  */
 import type { Amount } from "../core/operation.ts";
 import type { Units } from "../core/units.ts";
+import type { Case } from "./case.ts";
 import type { Core } from "./core.ts";
+import type { Timed } from "./deadline-heap.ts";
 import { pay, unhold, type Lease } from "./lease.ts";
-import type { Prepared } from "./prepare.ts";
+import type { Now } from "./now.ts";
 import type { Hold } from "./reservations.ts";
 import { tellSteps } from "./verdicts.ts";
 import { needAt } from "./standing.ts";
@@ -104,23 +106,22 @@ export function giveBack(core: Core, hold: Hold): void {
 }
 
 /** Lets go of a lease: the reservation that held it is over. */
-export function letGo(core: Core, hold: Hold, taker?: { readonly deadline: number }): void {
+export function letGo(core: Core, hold: Hold, now: Now, taker?: Timed): void {
   if (taker) hold.lease.takers.delete(taker);
-  core.accounts.letGo(hold.lease);
+  core.accounts.letGo(hold.lease, now);
 }
 
 /** Charges a Consume at once; its holds are over. A slot is given straight back (S12). */
 export function chargeConsumed(
-  core: Core,
+  { core, asked, now }: Case,
   holds: readonly Hold[],
-  asked: Prepared,
 ): readonly Amount[] {
   const shares = findShares(core, holds, (hold) => needAt(hold.limit, asked), "charge");
   if ("rejectedBy" in shares) return [];
   paySharesAt(core, shares);
   for (const hold of holds) {
     giveBack(core, hold);
-    letGo(core, hold);
+    letGo(core, hold, now);
   }
   const counted = new Set(holds.map(({ meter }) => meter));
   const { amounts, requests } = asked;

@@ -45,8 +45,8 @@ function consumeSpent(the: Case, op: Consume): ConsumeAnswer | Rejection {
 
 // Past this line nothing is refused.
 function charge(the: Case, op: Consume, decided: Decided, holds: readonly Hold[]): ConsumeAnswer {
-  const { core, asked, now } = the;
-  const charged = chargeConsumed(core, holds, asked);
+  const { core, now } = the;
+  const charged = chargeConsumed(the, holds);
   const id = core.rng.id();
   const circuits = countCall(the, { id, expiresAt: now.mono });
   recordEnding(core, circuits, { id, outcome: op.outcome }, now);

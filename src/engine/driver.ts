@@ -31,7 +31,6 @@ import { reserve } from "./reserve.ts";
 import type { Turn } from "./turn.ts";
 import { createReservations } from "./reservations.ts";
 import { commit, release, releaseOpen } from "./settlement.ts";
-import { sweepRules } from "./sweep.ts";
 import { createTenants } from "./tenants.ts";
 
 export interface EngineOptions {
@@ -90,8 +89,12 @@ export function createEngine(options: EngineOptions): Engine {
     rng,
     bounds: options.bounds ?? DEFAULT_BOUNDS,
   };
+  let latest = 0;
+
   function turn<T>(call: Call | undefined, act: (turn: Turn) => T): T {
-    const now: Now = { wall: clock.wall(), mono: Math.floor(clock.mono()) };
+    const wall = clock.wall();
+    latest = Math.max(latest, wall);
+    const now: Now = { wall, latest, mono: Math.floor(clock.mono()) };
     expireDue(core, now);
     funds.flush(); // what has expired is free for everybody, and pays debt, before this turn decides
     const result = act({ caller: call?.caller ?? NOBODY, now });
@@ -104,7 +107,6 @@ export function createEngine(options: EngineOptions): Engine {
   function tick(): void {
     turn(undefined, ({ now }) => {
       accounts.sweep(now, SWEPT_A_TICK);
-      sweepRules(accounts, now);
     });
     const due = core.reservations.nextDue() - Math.floor(clock.mono());
     cancelTick = clock.timer(Math.max(1, Math.min(due, TICK)), tick);

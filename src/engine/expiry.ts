@@ -39,7 +39,7 @@ export function expire(core: Core, reservation: Reservation, now: Now): void {
 /** The end of grace: what was kept is charged as it was reserved, and a commit comes too late. */
 function forgo(core: Core, reservation: Reservation, now: Now): void {
   settleLapsed(core, reservation);
-  for (const hold of reservation.holds) letGo(core, hold);
+  for (const hold of reservation.holds) letGo(core, hold, now);
   const { id, tenant } = reservation;
   const settled = { state: "forgone", id, tenant, stated: undefined, tally: undefined } as const;
   core.reservations.end(reservation, settled, now.mono);

@@ -65,13 +65,13 @@ export function createFunds(store: LeaseStore): Funds {
       );
     },
     cover(lease, units) {
+      funds.touch(lease); // whoever covers may be refused by another limit: then it all goes back
       for (let tries = 0; tries < 2; tries++) {
         const lacking = units - free(lease);
         if (lacking <= 0) return units;
         const need = tries === 0 ? lacking : Math.min(lacking, Math.max(0, lease.view.available));
         if (need > 0) exchange([lease], [block(lease, need)], () => undefined);
       }
-      funds.touch(lease);
       return Math.min(units, free(lease));
     },
     touch(lease) {

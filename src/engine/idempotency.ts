@@ -33,14 +33,16 @@ export function freshOr(
   }
   decide((answer) => {
     if (!isRejection(answer) && tookEffect(answer)) {
-      const reservation =
-        answer.op === "reserve" ? core.reservations.get(answer.reservationId) : undefined;
+      const id = answer.op === "reserve" ? answer.reservationId : reservationOf(op);
+      const reservation = core.reservations.get(id);
       const live = reservation?.state === "open" ? reservation : undefined;
       core.reservations.remember(key, { content: contentOf(op), answer }, live, turn.now.mono);
     }
     done(answer);
   });
 }
+
+const reservationOf = (op: Operation): string => ("reservationId" in op ? op.reservationId : "");
 
 /** A deny and a dry run are decided afresh. */
 function tookEffect(answer: Answer): boolean {

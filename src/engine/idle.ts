@@ -3,21 +3,26 @@ import { available, free, settled, type Lease } from "./lease.ts";
 import type { Account } from "./books.ts";
 import type { Now } from "./now.ts";
 
+type Kept = Pick<Account, "limit" | "lease">;
+
 /** A `once` bucket that nobody used for its ttl is another bucket (policy.md). */
-export function isSpentOnce({ limit, lease }: Account, now: Now): boolean {
+export function isSpentOnce({ limit, lease }: Kept, now: Now): boolean {
   const { shape } = limit.rule;
   if (shape.kind !== "budget" || shape.period.kind !== "once") return false;
   return lease.holds === 0 && now.mono - lease.usedAt >= shape.period.ttlMs;
 }
 
 /** Nothing is held, and nothing used or the period over; what passes into a next period stays. */
-export function canGo(account: Account, now: Now): boolean {
+export function canGo(account: Kept, now: Now): boolean {
   const { lease } = account;
   if (lease.holds > 0) return false;
   if (isSpentOnce(account, now)) return true;
-  if (lease.spec.family !== "") return false;
-  return now.wall >= lease.spec.end || isUnused(lease, now);
+  if (lease.spec.family !== "" && !passesNothingOn(lease)) return false;
+  return now.latest >= lease.spec.end || isUnused(lease, now);
 }
+
+/** No debt; and a rollover would have to count even periods that nobody touches. */
+const passesNothingOn = ({ spec, view }: Lease): boolean => spec.rollover === 0 && view.debt === 0;
 
 function isUnused(lease: Lease, now: Now): boolean {
   const { spec } = lease;

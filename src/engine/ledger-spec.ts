@@ -2,7 +2,7 @@
 import type { LedgerSpec } from "../core/lease/ledger.ts";
 import type { CompiledLimit } from "../core/policy/compile.ts";
 import type { PeriodRule } from "../core/policy/document.ts";
-import { PLATFORM } from "../core/scope.ts";
+import { PLATFORM_UID } from "../core/scope.ts";
 import { MAX_UNITS } from "../core/units.ts";
 import type { Calendar, Period } from "../ports/calendar.ts";
 import type { Tenant } from "./tenants.ts";
@@ -28,7 +28,7 @@ export function createLedgerSpecs(calendar: Calendar): LedgerSpecs {
   return {
     at(tenant, limit, bucket, wall) {
       const rule = periodRule(limit);
-      const uid = limit.platform ? PLATFORM : tenant.policy.uid;
+      const uid = limit.platform ? PLATFORM_UID : tenant.policy.uid;
       const id = `${uid}\0${limit.key}\0${bucket}`;
       const period = rule ? calendar.periodAt(rule, zoneOf(tenant, limit), wall) : FOREVER;
       return specOf(limit, id, isOnce(limit) ? ONCE : period, tenant.generation);

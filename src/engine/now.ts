@@ -2,8 +2,10 @@
 import type { EpochMs } from "../core/time.ts";
 
 export interface Now {
-  /** Decides periods, and is shown to callers. */
+  /** Shown to callers, and what they wait by. */
   readonly wall: EpochMs;
+  /** The latest wall time that was ever seen: decides periods, which never go back. */
+  readonly latest: EpochMs;
   /** Whole milliseconds, never backwards: deadlines, refills, windows. */
   readonly mono: number;
 }

@@ -5,6 +5,7 @@ import { reject, type Rejection } from "../core/rejection.ts";
 import type { Case } from "./case.ts";
 import { createLease } from "./lease.ts";
 import { keepsAccount } from "./ledger-spec.ts";
+import { opensRule } from "./ruling.ts";
 import { needAt, type Standing } from "./standing.ts";
 
 /** Every limit that applies, with its account if there is one. */
@@ -21,33 +22,35 @@ function standingAt({ core, asked, now }: Case, limit: CompiledLimit): Standing 
   const { tenant, subject, action } = asked;
   const bucket = limit.matcher.bucketOf(subject, action);
   const account = keepsAccount(limit) ? core.accounts.find(tenant, limit, bucket, now) : undefined;
-  const scope = account?.scope ?? limit.scope.text(tenant.policy.name, subject, action);
+  const scope = account?.scope || limit.scope.text(tenant.policy.name, subject, action);
+  if (account) account.scope = scope;
   return { limit, bucket, scope, need: needAt(limit, asked), lease: account?.lease };
 }
 
 /** Opens the leases that are missing, and marks all as used. Rejects a tenant that has too many buckets. */
 export function openLeases(the: Case, found: readonly Standing[]): readonly Standing[] | Rejection {
   const { core, asked, now } = the;
-  const { tenant, subject, action } = asked;
+  const { tenant } = asked;
   const standings: Standing[] = [];
   for (const standing of found) {
     const { limit, bucket, lease } = standing;
     if (lease || !keepsAccount(limit)) standings.push(standing);
     else {
-      const account = core.accounts.open(tenant, limit, { bucket, subject, action }, now);
-      if (!account) {
-        const { name } = tenant.policy;
-        return reject(
-          "TOO_MANY_BUCKETS",
-          `tenant "${name}" has too many live buckets for one more`,
-        );
-      }
+      const account = core.accounts.open(tenant, limit, bucket, now);
+      if (!account) return tooManyBuckets(the);
       standings.push({ ...standing, lease: account.lease });
     }
   }
+  if (opensRule(the) && !core.accounts.hasRoom(tenant.books, now)) return tooManyBuckets(the);
   for (const { lease } of standings) if (lease) lease.usedAt = now.mono;
   return standings;
 }
+
+const tooManyBuckets = ({ asked }: Case): Rejection =>
+  reject(
+    "TOO_MANY_BUCKETS",
+    `tenant "${asked.tenant.policy.name}" has too many live buckets for one more`,
+  );
 
 /** A look at limits that nobody opened: made-up leases with what is known of them. Creates nothing (S31). */
 export function lookAt({ core, asked, now }: Case, standings: readonly Standing[]): Standing[] {

@@ -82,11 +82,14 @@ export interface Settled {
   readonly tally: Tally | undefined;
 }
 
-interface Memory {
+/** Something settled, or a keyed answer; `deadline`: until then it is wanted. */
+interface Memory extends Timed {
   readonly id: string;
   readonly keys: readonly string[] | undefined;
-  readonly until: number;
 }
+
+/** Keys that live with one open reservation; those beyond are remembered for 15 minutes like any other. */
+const KEYS_MAX = 1_000;
 
 /** The answer under an idempotency key. */
 export interface Keyed {
@@ -115,7 +118,9 @@ export interface Reservations {
   /** Oldest first. */
   open(): IterableIterator<Reservation>;
   openCount(): number;
-  openOf(uid: string): number;
+  /** Open, or expired and in grace. */
+  liveCount(): number;
+  liveOf(uid: string): number;
   nextDue(): number;
   keyed(key: string): Keyed | undefined;
   /** Remembers the answer under `key`: with `reservation` as long as it lives, else for 15 minutes. */
@@ -129,20 +134,29 @@ export function createReservations(keysMax: number, evicted: () => void): Reserv
   const settled = new Map<string, Settled>();
   const answers = new Map<string, Keyed>();
   const open = new Map<string, Reservation>();
-  const openByTenant = new Map<string, number>();
+  const liveByTenant = new Map<string, number>();
   const due = createDeadlineHeap<Reservation>();
   let sequence = 0;
-  let memories: Memory[] = [];
-  let first = 0;
+  /** In the order of settlement, and by age. */
+  const memories = new Set<Memory>();
+  const ages = createDeadlineHeap<Memory>();
 
-  function close(reservation: Reservation): void {
-    if (!open.delete(reservation.id)) return;
-    const left = (openByTenant.get(reservation.uid) ?? 1) - 1;
-    if (left === 0) openByTenant.delete(reservation.uid);
-    else openByTenant.set(reservation.uid, left);
+  function leave(reservation: Reservation): void {
+    live.delete(reservation.id);
+    const left = (liveByTenant.get(reservation.uid) ?? 1) - 1;
+    if (left === 0) liveByTenant.delete(reservation.uid);
+    else liveByTenant.set(reservation.uid, left);
+  }
+
+  function keep(id: string, keys: readonly string[] | undefined, deadline: number): void {
+    const memory = { id, keys, deadline, slot: -1 };
+    memories.add(memory);
+    ages.add(memory);
   }
 
   function forget(memory: Memory): void {
+    memories.delete(memory);
+    ages.remove(memory);
     settled.delete(memory.id);
     if (memory.keys) for (const key of memory.keys) answers.delete(key);
   }
@@ -152,17 +166,17 @@ export function createReservations(keysMax: number, evicted: () => void): Reserv
     add(reservation) {
       live.set(reservation.id, reservation);
       open.set(reservation.id, reservation);
-      openByTenant.set(reservation.uid, (openByTenant.get(reservation.uid) ?? 0) + 1);
+      liveByTenant.set(reservation.uid, (liveByTenant.get(reservation.uid) ?? 0) + 1);
       due.add(reservation);
     },
     get: (id) => live.get(id) ?? settled.get(id),
     end(reservation, end, mono) {
       due.remove(reservation);
-      close(reservation);
-      live.delete(reservation.id);
+      open.delete(reservation.id);
+      leave(reservation);
       settled.set(reservation.id, end);
       const until = Math.max(mono + REMEMBERED, reservation.deadline + GRACE);
-      memories.push({ id: reservation.id, keys: reservation.keys, until });
+      keep(reservation.id, reservation.keys, until);
     },
     takeDue: (mono) => due.takeDue(mono),
     takeOut: (reservation) => due.remove(reservation),
@@ -170,7 +184,7 @@ export function createReservations(keysMax: number, evicted: () => void): Reserv
       for (const one of live.values()) if (one.state === "expired") yield one;
     },
     lapse(reservation) {
-      close(reservation);
+      open.delete(reservation.id);
       reservation.state = "expired";
       reservation.deadline += GRACE;
       due.add(reservation);
@@ -180,27 +194,22 @@ export function createReservations(keysMax: number, evicted: () => void): Reserv
     },
     open: () => open.values(),
     openCount: () => open.size,
-    openOf: (uid) => openByTenant.get(uid) ?? 0,
+    liveCount: () => live.size,
+    liveOf: (uid) => liveByTenant.get(uid) ?? 0,
     nextDue: () => due.next(),
     keyed: (key) => answers.get(key),
     remember(key, keyed, reservation, mono) {
       answers.set(key, keyed);
-      if (reservation) (reservation.keys ??= []).push(key);
-      else memories.push({ id: "", keys: [key], until: mono + REMEMBERED });
+      const keys = reservation && (reservation.keys ??= []);
+      if (keys && keys.length < KEYS_MAX) keys.push(key);
+      else keep("", [key], mono + REMEMBERED);
     },
     tidy(mono) {
-      for (;;) {
-        const oldest = memories[first];
-        if (!oldest) break;
-        const over = memories.length - first > keysMax;
-        if (!over && oldest.until > mono) break;
-        if (oldest.until > mono) evicted();
+      for (let old = ages.takeDue(mono); old; old = ages.takeDue(mono)) forget(old);
+      for (const oldest of memories) {
+        if (memories.size <= keysMax) return;
+        evicted();
         forget(oldest);
-        first++;
-      }
-      if (first > 1_024 && first * 2 > memories.length) {
-        memories = memories.slice(first);
-        first = 0;
       }
     },
   };

@@ -4,7 +4,7 @@ import { isRejection, reject, type Rejection } from "../core/rejection.ts";
 import type { Caps, ReserveAnswer } from "../core/verdict.ts";
 import type { Done } from "../ports/quota.ts";
 import { countCall, decide, holdAll } from "./admit.ts";
-import { fit } from "./best-effort.ts";
+import { fit, leastOf } from "./best-effort.ts";
 import { isRefused, type Case, type Decided } from "./case.ts";
 import type { Core } from "./core.ts";
 import { amountsOf, look, withRequests } from "./look.ts";
@@ -52,8 +52,11 @@ function reserveBestEffort(the: Case, op: Reserve, done: Done<ReserveAnswer>): v
     return reserveAll({ ...the, asked: fitted.asked }, op, done, cut);
   }
   const ruling = newRuling();
-  ruleSize(ruling, standings, now);
-  ruleUnits(ruling, standings, now);
+  const least = leastOf(the, standings);
+  ruleSize(ruling, least, now);
+  ruleUnits(ruling, least, now);
+  if (ruling.refusals.length === 0) ruleSize(ruling, standings, now);
+  if (ruling.refusals.length === 0) ruleUnits(ruling, standings, now);
   done(withoutHold(the, { standings, ruling }));
 }
 
@@ -93,10 +96,10 @@ function withoutHold(the: Case, decided: Decided, cut?: Cut): ReserveAnswer {
 function tooManyReservations({ core, asked }: Case): Rejection | undefined {
   const { reservations, bounds } = core;
   const { uid, name } = asked.tenant.policy;
-  if (reservations.openOf(uid) >= bounds.reservationsPerTenant) {
+  if (reservations.liveOf(uid) >= bounds.reservationsPerTenant) {
     return reject("TOO_MANY_RESERVATIONS", `tenant "${name}" has too many open reservations`);
   }
-  return reservations.openCount() >= bounds.reservationsMax
+  return reservations.liveCount() >= bounds.reservationsMax
     ? reject("TOO_MANY_RESERVATIONS", "this sidecar has too many open reservations")
     : undefined;
 }

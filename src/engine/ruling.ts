@@ -10,7 +10,7 @@ import { loopWait } from "../core/limit/loop.ts";
 import type { CompiledBreaker, CompiledLoop } from "../core/policy/compile.ts";
 import type { Mode } from "../core/policy/document.ts";
 import { plainRefusal, type Refusal } from "../core/refusal.ts";
-import { PLATFORM } from "../core/scope.ts";
+import { PLATFORM_UID } from "../core/scope.ts";
 import type { DenyReason } from "../core/verdict.ts";
 import type { Books } from "./books.ts";
 import type { Case } from "./case.ts";
@@ -87,7 +87,7 @@ export const breakerKey = (breaker: CompiledBreaker, asked: Prepared): string =>
   `${breaker.name}\0${breaker.matcher.bucketOf(asked.subject, asked.action)}`;
 
 export const breakerBooks = (breaker: CompiledBreaker, { core, asked }: Case): Books =>
-  breaker.platform ? core.accounts.books(PLATFORM) : asked.tenant.books;
+  breaker.platform ? core.accounts.books(PLATFORM_UID) : asked.tenant.books;
 
 function ruleBreakers(ruling: Ruling, the: Case): void {
   const { asked, now } = the;
@@ -115,6 +115,22 @@ function ruleLoops(ruling: Ruling, { asked, now }: Case): void {
     if (waitMs === 0) continue;
     refuse(ruling, loop.mode, ruleRefusal(loop, asked, { reason: "LOOP_DETECTED", waitMs }));
   }
+}
+
+/** Whether counting this call would open a loop or breaker bucket that is not there yet. */
+export function opensRule(the: Case): boolean {
+  const { subject, action, tenant } = the.asked;
+  const { breakers, loops } = tenant.policy;
+  for (const breaker of breakers) {
+    if (!breaker.matcher.applies(subject, action)) continue;
+    if (!breakerBooks(breaker, the).breakers.has(breakerKey(breaker, the.asked))) return true;
+  }
+  if (action.fingerprint === "") return false;
+  for (const loop of loops) {
+    if (!loop.matcher.applies(subject, action)) continue;
+    if (!tenant.books.loops.has(loopKey(loop, the.asked))) return true;
+  }
+  return false;
 }
 
 function ruleRefusal(

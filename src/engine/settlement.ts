@@ -143,7 +143,7 @@ function finish(core: Core, turn: Turn, reservation: Reservation, op: Commit): C
   const late = reservation.state === "expired";
   for (const hold of reservation.holds) giveBack(core, hold);
   const tally = tallyOf(reservation, standingVerdict(core, turn, reservation));
-  for (const hold of reservation.holds) letGo(core, hold, reservation);
+  for (const hold of reservation.holds) letGo(core, hold, now, reservation);
   recordEnding(core, reservation.circuits, { id: reservation.id, outcome: op.outcome }, now);
   core.telemetry.reservationEnded(late ? "late" : "committed");
   const { id, tenant } = reservation;
@@ -243,7 +243,7 @@ export function releaseOpen(core: Core, reservation: Reservation, now: Now): Rel
   const tally = tallyOf(reservation, ALLOWED);
   for (const hold of reservation.holds) {
     giveBack(core, hold);
-    letGo(core, hold, reservation);
+    letGo(core, hold, now, reservation);
   }
   recordEnding(core, reservation.circuits, { id: reservation.id, outcome: "void" }, now);
   core.telemetry.reservationEnded("released");

@@ -1,27 +1,82 @@
-/** Drops loops and breakers that are over: their windows have passed, and nothing is lost by it. */
+/**
+ * Looks through all that is kept, a little in each tick, and drops what nothing is lost by.
+ *
+ *   SW1  A home or a book that was left empty goes only if it is still the one that is in use.
+ */
 import { isBreakerIdle } from "../core/limit/breaker.ts";
 import { isLoopOver } from "../core/limit/loop.ts";
-import type { Accounts } from "./accounts.ts";
-import type { Books } from "./books.ts";
+import { isEmpty, type Account, type Books, type Home } from "./books.ts";
+import { canGo } from "./idle.ts";
+import type { Lease } from "./lease.ts";
 import type { Now } from "./now.ts";
 
-/** Books are visited a few at a time, round and round. */
-const BOOKS_A_TICK = 200;
-
-export function sweepRules(accounts: Accounts, now: Now): void {
-  for (const books of accounts.nextBooks(BOOKS_A_TICK)) sweepBooks(books, now);
+export interface Sweep {
+  /** Goes on where it stopped, for at most so many steps. */
+  some(now: Now, most: number): void;
+  /** Through one book; each `next` is a step. */
+  through(books: Books, now: Now): Generator<void, void>;
 }
 
-export function sweepBooks(books: Books, now: Now): void {
-  for (const [key, { state, rule }] of books.loops) {
-    if (isLoopOver(state, rule, now.mono)) drop(books, books.loops, key);
-  }
-  for (const [key, { state, rule }] of books.breakers) {
-    if (isBreakerIdle(state, rule, now.mono)) drop(books, books.breakers, key);
-  }
+export interface Sweepable {
+  readonly library: Map<string, Books>;
+  readonly shelf: Map<string, Pick<Account, "limit" | "lease">>;
+  readonly drop: (home: Home, account: Account, now: Now) => void;
+  readonly close: (lease: Lease) => void;
 }
 
-function drop(books: Books, from: Map<string, unknown>, key: string): void {
-  from.delete(key);
-  books.live--;
+export function createSweep({ library, shelf, drop, close }: Sweepable): Sweep {
+  let round: Generator<void, void> | undefined;
+  let present: Now = { wall: 0, latest: 0, mono: 0 };
+
+  function* through(books: Books, at?: Now): Generator<void, void> {
+    for (const [key, home] of books.homes) {
+      for (const account of home.values()) {
+        if (canGo(account, at ?? present)) drop(home, account, at ?? present);
+        yield;
+      }
+      if (home.size === 0 && books.homes.get(key) === home) books.homes.delete(key); // (SW1)
+    }
+    for (const [key, { state, rule }] of books.loops) {
+      if (isLoopOver(state, rule, (at ?? present).mono)) {
+        books.loops.delete(key);
+        books.live--;
+      }
+      yield;
+    }
+    for (const [key, { state, rule, owner }] of books.breakers) {
+      if (isBreakerIdle(state, rule, (at ?? present).mono)) {
+        books.breakers.delete(key);
+        owner.live--;
+      }
+      yield;
+    }
+  }
+
+  function* all(): Generator<void, void> {
+    for (const [uid, books] of library) {
+      yield* through(books);
+      if (isEmpty(books) && library.get(uid) === books) library.delete(uid); // (SW1)
+      yield;
+    }
+    for (const [key, shelved] of shelf) {
+      if (canGo(shelved, present)) {
+        shelf.delete(key);
+        close(shelved.lease);
+      }
+      yield;
+    }
+  }
+
+  return {
+    some(now, most) {
+      present = now;
+      round ??= all();
+      for (let i = 0; i < most; i++) {
+        if (!round.next().done) continue;
+        round = undefined;
+        return;
+      }
+    },
+    through,
+  };
 }

@@ -9,6 +9,7 @@
  * One holder: the process itself. It keeps nothing across a restart.
  */
 import {
+  accrue,
   createLedger,
   grant,
   lacks,
@@ -17,8 +18,8 @@ import {
   type Ledger,
   type LedgerBlock,
   type LedgerSpec,
+  type LedgerView,
 } from "../../core/lease/ledger.ts";
-import { refill } from "../../core/limit/rate.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { LeaseStore } from "../../ports/lease-store.ts";
 
@@ -45,6 +46,13 @@ export function createMemoryLeaseStore(clock: Clock): LeaseStore {
     return ledger;
   };
 
+  function forget({ spec }: Ledger, view: LedgerView): void {
+    const kept = families.get(spec.family);
+    const leavesNothing = view.debt === 0 && spec.rollover === 0;
+    if (kept === ledgers.get(spec.key) && leavesNothing) families.delete(spec.family); // (MS3)
+    ledgers.delete(spec.key);
+  }
+
   return {
     sync(blocks, done) {
       const touched = blocks.map(touch);
@@ -54,8 +62,9 @@ export function createMemoryLeaseStore(clock: Clock): LeaseStore {
         touched.map((ledger, i) => {
           const block = blocks[i];
           if (!refused && block) grant(ledger, block.need);
-          if (block?.close && ledger.out === 0) ledgers.delete(block.spec.key);
-          return { granted: ledger.granted, short: short[i] ?? false, view: viewOf(ledger) };
+          const view = viewOf(ledger);
+          if (block?.close && ledger.out === 0) forget(ledger, view);
+          return { granted: ledger.granted, short: short[i] ?? false, view };
         }),
       );
     },
@@ -63,10 +72,7 @@ export function createMemoryLeaseStore(clock: Clock): LeaseStore {
       done(
         keys.map((key) => {
           const ledger = ledgers.get(key);
-          if (ledger?.rate) {
-            const room = Math.max(0, ledger.spec.capacity - ledger.out);
-            refill(ledger.rate, ledger.spec.refill, room, now());
-          }
+          if (ledger) accrue(ledger, now());
           return ledger && viewOf(ledger);
         }),
       );

@@ -129,7 +129,8 @@ export function createLedger(spec: LedgerSpec, before: Ledger | undefined, now: 
 
 /** Merges what the holder says of itself. Units that come back are available at once. */
 export function settle(ledger: Ledger, block: LedgerBlock, now: EpochMs): void {
-  if (block.spec.version > ledger.spec.version) respec(ledger, block.spec, now);
+  accrue(ledger, now);
+  if (block.spec.version > ledger.spec.version) respec(ledger, block.spec);
   const spent = grow(ledger.spent, block.spent);
   const returned = grow(ledger.returned, block.returned);
   const beyond = grow(ledger.beyond, block.beyond);
@@ -145,7 +146,6 @@ export function settle(ledger: Ledger, block: LedgerBlock, now: EpochMs): void {
   assert(ledger.out >= 0, "LG1");
   const { rate } = ledger;
   if (rate) {
-    refill(rate, ledger.spec.refill, Math.max(0, ledger.spec.capacity - ledger.out), now);
     const room = ledger.spec.capacity - ledger.out;
     const back = returned + refunded;
     if (back > 0) rate.level = Math.max(rate.level, Math.min(rate.level + back, room));
@@ -154,6 +154,11 @@ export function settle(ledger: Ledger, block: LedgerBlock, now: EpochMs): void {
   } else {
     ledger.owed = Math.min(ledger.owed, Math.max(0, -available(ledger)));
   }
+}
+
+/** Brings a rate up to `now`, under what was out until now. */
+export function accrue({ rate, spec, out }: Ledger, now: EpochMs): void {
+  if (rate) refill(rate, spec.refill, Math.max(0, spec.capacity - out), now);
 }
 
 const grow = (old: Units, total: Units): Units => Math.max(0, total - old);
@@ -226,10 +231,9 @@ export const freshView = (spec: LedgerSpec, now: EpochMs): LedgerView =>
   viewOf(createLedger(spec, undefined, now));
 
 /** New numbers, same account: what is used stays used, and a lower limit makes no debt. */
-function respec(ledger: Ledger, spec: LedgerSpec, now: EpochMs): void {
+function respec(ledger: Ledger, spec: LedgerSpec): void {
   const { rate } = ledger;
   if (rate) {
-    refill(rate, ledger.spec.refill, Math.max(0, ledger.spec.capacity - ledger.out), now);
     const moved = rate.level + spec.capacity - ledger.spec.capacity;
     rate.level = Math.max(moved, Math.min(rate.level, 0));
     if (spec.refill.everyMs !== ledger.spec.refill.everyMs) rate.remainder = 0;

@@ -106,7 +106,10 @@ function forget(circuit: Circuit, rule: BreakerRule, now: number): void {
   if (gone > 0) outcomes.splice(0, gone);
 }
 
-/** Nothing in it matters any more. */
-export const isBreakerIdle = (circuit: Circuit, rule: BreakerRule, now: number): boolean =>
-  circuit.openUntil === undefined &&
-  (circuit.outcomes.at(-1)?.at ?? -Infinity) <= now - rule.windowMs;
+/** Nothing in it matters any more; an open one that nobody tried for a whole window counts as closed. */
+export function isBreakerIdle(circuit: Circuit, rule: BreakerRule, now: number): boolean {
+  const { openUntil, trial, outcomes } = circuit;
+  if (trial) return false;
+  const last = openUntil ?? outcomes.at(-1)?.at ?? -Infinity;
+  return last <= now - rule.windowMs;
+}
