@@ -16,22 +16,25 @@ import { openLeases, standingsOf } from "./places.ts";
 import { look } from "./look.ts";
 import type { Hold, Reservation } from "./reservations.ts";
 import { breakerBooks, breakerKey, loopKey, ruleEarly, ruleSize, ruleUnits } from "./ruling.ts";
-import type { Standing } from "./standing.ts";
+import { isTooLarge, type Standing } from "./standing.ts";
 import { tellSteps } from "./verdicts.ts";
 
 /** Decides whether the operation may go on, with its units granted (not yet held) if so. */
 export function decide(the: Case, done: (decided: Decided | Rejection) => void): void {
   const found = standingsOf(the);
   const ruling = ruleEarly(the, found);
-  ruleSize(ruling, found, the.now);
-  if (isRefused({ standings: found, ruling })) return done(look(the));
+  if (isRefused({ standings: found, ruling }) || neverFits(found)) return done(look(the));
   const standings = openLeases(the, found);
   if (isRejection(standings)) return done(standings);
   the.core.funds.ask(wantsOf(standings), (short) => {
+    ruleSize(ruling, standings, the.now);
     if (!isFault(short)) ruleUnits(ruling, standings, the.now);
     done({ standings, ruling });
   });
 }
+
+const neverFits = (found: readonly Standing[]): boolean =>
+  found.some((standing) => standing.limit.mode === "enforce" && isTooLarge(standing));
 
 /** What enforced limits lack here; new leases ask for nothing just to hear what the store knows. */
 function wantsOf(standings: readonly Standing[]): Want[] {

@@ -235,7 +235,7 @@ describe("a ledger of a rate", () => {
     hear(ledger, { granted: 60 }, 60_000);
     expect(viewOf(ledger)).toMatchObject({ available: 40, out: 60 });
     hear(ledger, { granted: 60, spent: 60 }, 61_000);
-    expect(viewOf(ledger)).toMatchObject({ available: 50, out: 0 });
+    expect(viewOf(ledger)).toMatchObject({ available: 40, out: 0 });
   });
 
   test("S13: what is refunded goes back, never above the burst", () => {

@@ -169,7 +169,15 @@ describe("an idle breaker", () => {
     expect(isBreakerIdle(circuit, rule, 60_000)).toBe(true);
   });
 
-  test("is never an open one, whose next call is a trial", () => {
-    expect(isBreakerIdle(openCircuit(), rule, 86_400_000)).toBe(false);
+  test("is an open one only when nobody tried it for a whole window after its time", () => {
+    const circuit = openCircuit();
+    const until = circuit.openUntil ?? 0;
+    expect(isBreakerIdle(circuit, rule, until + rule.windowMs - 1)).toBe(false);
+    expect(isBreakerIdle(circuit, rule, until + rule.windowMs)).toBe(true);
+  });
+
+  test("is never one whose trial is under way", () => {
+    const circuit = { ...openCircuit(), trial: { id: "t", expiresAt: 1 } };
+    expect(isBreakerIdle(circuit, rule, 86_400_000)).toBe(false);
   });
 });
