@@ -1,0 +1,159 @@
+import { describe, expect, test } from "vitest";
+import { createMemoryLeaseStore } from "../../../src/adapters/memory/lease-store.ts";
+import { freshView, type LedgerBlock, type LedgerSpec } from "../../../src/core/lease/ledger.ts";
+import { createFunds, type Funds, isFault, type Want } from "../../../src/engine/funds.ts";
+import { createLease, free, hold, type Lease, pay } from "../../../src/engine/lease.ts";
+import type { LeaseStore } from "../../../src/ports/lease-store.ts";
+import { aLedgerSpec } from "../../support/ledgers.ts";
+import { createManualClock } from "../../support/manual-clock.ts";
+
+/** A store that notes what it is sent. */
+function watched() {
+  const store = createMemoryLeaseStore(createManualClock(0));
+  const sent: (readonly LedgerBlock[])[] = [];
+  const funds = createFunds({
+    ...store,
+    sync(blocks, done) {
+      sent.push(blocks);
+      store.sync(blocks, done);
+    },
+  });
+  return { funds, sent, out: (key: string) => outOf(store, key) };
+}
+
+function outOf(store: LeaseStore, key: string): number | undefined {
+  let out: number | undefined;
+  store.read([key], (views) => {
+    out = isFault(views) ? undefined : views[0]?.out;
+  });
+  return out;
+}
+
+const leaseOf = (spec: LedgerSpec): Lease => createLease(spec, freshView(spec, 0), 0);
+const ask = (funds: Funds, ...wants: Want[]): readonly boolean[] => {
+  let short: readonly boolean[] = [];
+  funds.ask(wants, (heard) => {
+    short = isFault(heard) ? [] : heard;
+  });
+  return short;
+};
+const pair = (): readonly [Lease, Lease] => [
+  leaseOf(aLedgerSpec({ key: "a", capacity: 100 })),
+  leaseOf(aLedgerSpec({ key: "b", capacity: 10 })),
+];
+
+describe("asking for units", () => {
+  test("FU1: what is granted is free on every lease", () => {
+    const { funds } = watched();
+    const [a, b] = pair();
+    expect(ask(funds, { lease: a, need: 60 }, { lease: b, need: 10 })).toEqual([false, false]);
+    expect([free(a), free(b)]).toEqual([60, 10]);
+  });
+
+  test("FU1: where one is short nothing is granted anywhere", () => {
+    const { funds, out } = watched();
+    const [a, b] = pair();
+    expect(ask(funds, { lease: a, need: 60 }, { lease: b, need: 11 })).toEqual([false, true]);
+    expect([free(a), free(b), out("a"), out("b")]).toEqual([0, 0, 0, 0]);
+  });
+
+  test("FU1: no want is no message, and is granted", () => {
+    const { funds, sent } = watched();
+    expect([ask(funds), sent]).toEqual([[], []]);
+  });
+
+  test("FU1: a fault of the store grants nothing and is told as one", () => {
+    const funds = createFunds({
+      sync: (_, done) => done({ fault: "lost" }),
+      read: (_, done) => done({ fault: "lost" }),
+      close: () => Promise.resolve(),
+    });
+    const [a] = pair();
+    const heard: unknown[] = [];
+    funds.ask([{ lease: a, need: 1 }], (answer) => heard.push(answer));
+    expect([heard, free(a)]).toEqual([[{ fault: "lost" }], 0]);
+  });
+
+  test("an answer that is heard twice, or late, credits nothing twice", () => {
+    const [a] = pair();
+    const view = freshView(a.spec, 0);
+    const late: (() => void)[] = [];
+    let granted = 0;
+    const funds = createFunds({
+      sync(blocks, done) {
+        granted += blocks[0]?.need ?? 0;
+        const answer = [{ granted, short: false, view }];
+        done(answer);
+        late.push(() => done(answer));
+      },
+      read: (_, done) => done([]),
+      close: () => Promise.resolve(),
+    });
+    ask(funds, { lease: a, need: 10 });
+    ask(funds, { lease: a, need: 5 });
+    for (const again of late) again();
+    expect(free(a)).toBe(15);
+  });
+});
+
+describe("the end of a turn", () => {
+  test("FU2: nothing free stays here, and the store knows all that was settled", () => {
+    const { funds, sent, out } = watched();
+    const [a, b] = pair();
+    ask(funds, { lease: a, need: 60 }, { lease: b, need: 10 });
+    hold(a, 40);
+    pay(b, { held: 0, covered: 10, beyond: 2, owed: true });
+    funds.flush();
+    expect([free(a), free(b), out("a"), out("b")]).toEqual([0, 0, 40, 0]);
+    expect(sent.at(-1)).toMatchObject([
+      { returned: 20, spent: 0 },
+      { returned: 0, spent: 12, beyond: 2, overage: 2 },
+    ]);
+    expect([b.toldSpent, b.toldBeyond, b.view.debt]).toEqual([12, 2, 2]);
+  });
+
+  test("FU2: units that were covered for a commit that is then refused go back as well", () => {
+    const { funds, out } = watched();
+    const [a] = pair();
+    expect(funds.cover(a, 70)).toBe(70);
+    funds.flush();
+    expect([free(a), out("a")]).toEqual([0, 0]);
+  });
+
+  test("a turn that used no lease, or changed none, sends nothing", () => {
+    const { funds, sent } = watched();
+    const [a] = pair();
+    funds.flush();
+    funds.touch(a);
+    funds.flush();
+    expect(sent).toEqual([]);
+  });
+});
+
+describe("cover", () => {
+  test("gets all that is asked where it is there, else what there is", () => {
+    const { funds } = watched();
+    const [a, b] = pair();
+    expect(funds.cover(a, 60)).toBe(60);
+    expect(funds.cover(b, 60)).toBe(10);
+    expect(funds.cover(b, 60)).toBe(10);
+  });
+
+  test("asks for no more than is lacking here", () => {
+    const { funds, sent } = watched();
+    const [a] = pair();
+    ask(funds, { lease: a, need: 60 });
+    expect(funds.cover(a, 50)).toBe(50);
+    expect(sent).toHaveLength(1);
+    funds.cover(a, 65);
+    expect(sent.at(-1)).toMatchObject([{ need: 5 }]);
+  });
+});
+
+test("a lease that is closed is given back and forgotten", () => {
+  const { funds, out } = watched();
+  const [a] = pair();
+  ask(funds, { lease: a, need: 60 });
+  funds.close(a);
+  expect([free(a), out("a")]).toEqual([0, undefined]);
+});
