@@ -8,6 +8,7 @@ import {
   type ServiceDefinition,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import type { Rejection } from "../../core/rejection.ts";
 import { QuotaServiceService } from "../../gen/imprest/v1/quota.ts";
 import type { Log } from "../../ports/log.ts";
 import type { Caller, Quota } from "../../ports/quota.ts";
@@ -18,6 +19,7 @@ import { createMethods, type Method } from "./methods.ts";
 import { createRun, type Run } from "./run.ts";
 import { StreamCall } from "./stream-call.ts";
 import { UnaryCall } from "./unary-call.ts";
+import { sequenceOf, tooHeavy } from "./weight.ts";
 
 /** What every call works with. */
 export interface Desk {
@@ -46,14 +48,31 @@ export interface Service {
   ): ServerInterceptingCall | undefined;
 }
 
+/** What arrives in place of a request that was not decoded: the reason, under the sequence of a Stream. */
+export interface Undecoded extends Rejection {
+  readonly sequence: bigint;
+}
+
+function decodeOrReject<T>(
+  name: string,
+  decode: (bytes: Buffer) => T,
+  bytes: Buffer,
+): T | Undecoded {
+  const flaw = tooHeavy(name, bytes);
+  if (flaw === undefined) return decode(bytes);
+  return { ...flaw, sequence: name === "stream" ? sequenceOf(bytes) : 0n };
+}
+
 /** The methods encode their answers themselves, so that a stream knows how much waits to be sent. */
 const asBuffer = (bytes: Uint8Array): Buffer =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
-function preEncoded(): ServiceDefinition {
-  const entries = Object.entries(QuotaServiceService).map(
-    ([name, method]) => [name, { ...method, responseSerialize: asBuffer }] as const,
-  );
+function ownCodec(): ServiceDefinition {
+  const entries = Object.entries(QuotaServiceService).map(([name, method]) => {
+    const requestDeserialize = (bytes: Buffer): object =>
+      decodeOrReject<object>(name, method.requestDeserialize, bytes);
+    return [name, { ...method, requestDeserialize, responseSerialize: asBuffer }] as const;
+  });
   return Object.fromEntries(entries);
 }
 
@@ -75,7 +94,7 @@ export function createService(options: ServiceOptions): Service {
   const stream = QuotaServiceService.stream.path;
 
   return {
-    definition: preEncoded(),
+    definition: ownCodec(),
     implementation: {},
     intercept: (path, call) => {
       const method = methods.get(path);

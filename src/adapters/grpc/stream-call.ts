@@ -18,7 +18,7 @@ import { DRAINING, type LongCall } from "./gate.ts";
 import { badCount, writeResults } from "./methods.ts";
 import { readStreamed } from "./read-request.ts";
 import { type Result, runInOrder } from "./run.ts";
-import type { Desk } from "./service.ts";
+import type { Desk, Undecoded } from "./service.ts";
 import { BROKEN, OK, rejectionStatus } from "./status.ts";
 import { TiedReservations } from "./tied-reservations.ts";
 import { deadlineOf } from "./unary-call.ts";
@@ -72,7 +72,7 @@ export class StreamCall implements LongCall {
     this.#readOn();
   }
 
-  onReceiveMessage(request: StreamRequest): void {
+  onReceiveMessage(request: StreamRequest | Undecoded): void {
     this.#reading = false;
     try {
       this.#start(request);
@@ -107,7 +107,8 @@ export class StreamCall implements LongCall {
     );
   }
 
-  #start(request: StreamRequest): void {
+  #start(request: StreamRequest | Undecoded): void {
+    if (isRejection(request)) return this.#sendError(request.sequence, request);
     const { sequence, operations } = request;
     const flaw = badCount(operations.length) ?? this.#badSequence(sequence);
     if (flaw !== undefined) return this.#sendError(sequence, flaw);

@@ -6,7 +6,7 @@
  * large; `onCancel` is the last thing that is heard of every call, those that ended well included.
  */
 import { type Metadata, type ServerInterceptingCallInterface, status } from "@grpc/grpc-js";
-import { reject, type Rejection } from "../../core/rejection.ts";
+import { isRejection, reject, type Rejection } from "../../core/rejection.ts";
 import type { Denial } from "../../core/verdict.ts";
 import { Exchange } from "./exchange.ts";
 import { DRAINING } from "./gate.ts";
@@ -40,7 +40,7 @@ export class UnaryCall {
   readonly #desk: Desk;
   readonly #method: Method<unknown>;
   #metadata: Metadata | undefined;
-  #request: unknown = undefined;
+  #request: object | undefined;
 
   constructor(call: ServerInterceptingCallInterface, desk: Desk, method: Method<unknown>) {
     this.#call = call;
@@ -56,7 +56,7 @@ export class UnaryCall {
     this.#call.startRead();
   }
 
-  onReceiveMessage(request: unknown): void {
+  onReceiveMessage(request: object): void {
     if (this.#request !== undefined) return this.#call.sendStatus(NO_MESSAGE);
     this.#request = request;
     this.#call.startRead();
@@ -64,6 +64,7 @@ export class UnaryCall {
 
   onReceiveHalfClose(): void {
     if (this.#request === undefined) return this.#call.sendStatus(NO_MESSAGE);
+    if (isRejection(this.#request)) return this.reject(this.#request);
     const { deadline } = this.exchange;
     if (deadline !== Infinity && deadline <= Date.now()) return this.#call.sendStatus(TOO_LATE);
     const wish = this.#metadata?.get(DENY_KEY) ?? [];
