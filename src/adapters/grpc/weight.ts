@@ -9,28 +9,30 @@
 import { BinaryReader } from "@bufbuild/protobuf/wire";
 import { reject, type Rejection } from "../../core/rejection.ts";
 
-/** The fields of a message that are messages themselves, by number. */
+/** The fields of a message that are messages with many fields themselves, by number. */
 interface Skeleton {
   readonly [field: number]: Skeleton;
 }
 
 const LEAF: Skeleton = {};
-const DECIDED: Skeleton = { 1: { 7: LEAF }, 2: LEAF, 3: LEAF, 4: LEAF, 5: LEAF, 6: LEAF };
-const COMMIT: Skeleton = { 2: LEAF, 3: LEAF, 7: LEAF, 8: LEAF };
-const EXTEND: Skeleton = { 2: LEAF, 3: LEAF };
-const OPERATION: Skeleton = { 1: DECIDED, 2: DECIDED, 3: COMMIT, 4: LEAF, 5: EXTEND, 6: DECIDED };
+const SUBJECT: Skeleton = { 7: LEAF };
+const CHECK: Skeleton = { 1: SUBJECT, 2: LEAF, 3: LEAF, 4: LEAF };
+const CONSUME: Skeleton = { ...CHECK, 6: LEAF };
+const COMMIT: Skeleton = { 2: LEAF, 3: LEAF, 7: LEAF };
+const EXTEND: Skeleton = { 3: LEAF };
+const OPERATION: Skeleton = { 1: CHECK, 2: CHECK, 3: COMMIT, 5: EXTEND, 6: CONSUME };
 
 const SKELETONS: ReadonlyMap<string, Skeleton> = new Map([
   ["batch", { 1: OPERATION }],
   ["stream", { 2: OPERATION }],
   ["commit", COMMIT],
   ["extend", EXTEND],
-  ["check", DECIDED],
-  ["reserve", DECIDED],
-  ["consume", DECIDED],
-  ["explain", DECIDED],
-  ["getBalance", { 1: { 7: LEAF } }],
-  ["listReservations", { 1: { 7: LEAF } }],
+  ["check", CHECK],
+  ["reserve", CHECK],
+  ["consume", CONSUME],
+  ["explain", CHECK],
+  ["getBalance", { 1: SUBJECT }],
+  ["listReservations", { 1: SUBJECT }],
 ]);
 
 /** One operation has at most some 330 fields: 64 amounts, 16 dimensions and labels of 3 each, 16 tags. */
