@@ -10,6 +10,7 @@ import type { Core } from "./core.ts";
 import type { Now } from "./now.ts";
 import type { Hold, Reservation } from "./reservations.ts";
 import { unlapse } from "./settlement.ts";
+import { NO_TALLY } from "./tally.ts";
 
 /** Acts on everything that is due. */
 export function expireDue(core: Core, now: Now): void {
@@ -40,9 +41,7 @@ export function expire(core: Core, reservation: Reservation, now: Now): void {
 function forgo(core: Core, reservation: Reservation, now: Now): void {
   settleLapsed(core, reservation);
   for (const hold of reservation.holds) letGo(core, hold, now);
-  const { id, tenant } = reservation;
-  const settled = { state: "forgone", id, tenant, stated: undefined, tally: undefined } as const;
-  core.reservations.end(reservation, settled, now.mono);
+  core.reservations.end(reservation, { state: "forgone", tally: NO_TALLY }, now.mono);
 }
 
 /** Charges what `on_expiry: charge` kept. */

@@ -13,7 +13,7 @@
  *        until it is past grace.
  */
 import type { Circuit } from "../core/limit/breaker.ts";
-import type { Action, Amount, Commit, Subject } from "../core/operation.ts";
+import type { Action, Amount, ModelUsage, Subject } from "../core/operation.ts";
 import type { CompiledBreaker, CompiledLimit } from "../core/policy/compile.ts";
 import { MINUTE, type DurationMs, type EpochMs } from "../core/time.ts";
 import type { Units } from "../core/units.ts";
@@ -71,21 +71,29 @@ export interface Reservation extends Timed {
   keys: string[] | undefined;
 }
 
-/** What is left of a reservation after its end: kept small, since there are up to 100,000 of them. */
-export interface Settled {
-  readonly state: "committed" | "released" | "forgone";
-  readonly id: string;
-  readonly tenant: string;
-  /** What its commit stated (S20); undefined otherwise. */
-  readonly stated: Pick<Commit, "amounts" | "usage"> | undefined;
-  /** What its answer is made from again: see tally.ts. */
-  readonly tally: Tally | undefined;
-}
-
-/** Something settled, or a keyed answer; `deadline`: until then it is wanted. */
+/** What was settled, or answered under a key; `deadline`: until then it is wanted. */
 interface Memory extends Timed {
   readonly id: string;
   readonly keys: readonly string[] | undefined;
+}
+
+/**
+ * What is left of a reservation after its end. There are up to 100,000 of them, so it is one flat object: the
+ * answer is made from it again when its call is repeated.
+ */
+export interface Settled extends Memory, Tally {
+  readonly state: "committed" | "released" | "forgone";
+  readonly tenant: string;
+  /** What its commit stated (S20). */
+  readonly amounts: readonly Amount[];
+  readonly usage: ModelUsage | undefined;
+}
+
+/** How a reservation ended. */
+export interface End {
+  readonly state: Settled["state"];
+  readonly tally: Tally;
+  readonly stated?: { readonly amounts: readonly Amount[]; readonly usage: ModelUsage | undefined };
 }
 
 /** Keys that live with one open reservation; those beyond are remembered for 15 minutes like any other. */
@@ -104,7 +112,7 @@ export interface Reservations {
   add(reservation: Reservation): void;
   get(id: string): Reservation | Settled | undefined;
   /** Takes an open or expired one out of its life, and remembers how it ended. */
-  end(reservation: Reservation, settled: Settled, mono: number): void;
+  end(reservation: Reservation, end: End, mono: number): void;
   /** The next one that is due, if there is one; it is put back by `add`, `lapse` or `end`. */
   takeDue(mono: number): Reservation | undefined;
   /** Takes one out before it is due; it is put back like one that {@link takeDue} returned. */
@@ -129,16 +137,17 @@ export interface Reservations {
   tidy(mono: number): void;
 }
 
+const NOTHING: readonly Amount[] = [];
+
 export function createReservations(keysMax: number, evicted: () => void): Reservations {
   const live = new Map<string, Reservation>();
-  const settled = new Map<string, Settled>();
   const answers = new Map<string, Keyed>();
   const open = new Map<string, Reservation>();
   const liveByTenant = new Map<string, number>();
   const due = createDeadlineHeap<Reservation>();
   let sequence = 0;
-  /** In the order of settlement, and by age. */
-  const memories = new Set<Memory>();
+  /** By reservation id, or a name of its own for a keyed answer; in the order of settlement. */
+  const memories = new Map<string, Memory | Settled>();
   const ages = createDeadlineHeap<Memory>();
 
   function leave(reservation: Reservation): void {
@@ -148,17 +157,20 @@ export function createReservations(keysMax: number, evicted: () => void): Reserv
     else liveByTenant.set(reservation.uid, left);
   }
 
-  function keep(id: string, keys: readonly string[] | undefined, deadline: number): void {
-    const memory = { id, keys, deadline, slot: -1 };
-    memories.add(memory);
+  function keep(memory: Memory | Settled): void {
+    memories.set(memory.id, memory);
     ages.add(memory);
   }
 
   function forget(memory: Memory): void {
-    memories.delete(memory);
+    memories.delete(memory.id);
     ages.remove(memory);
-    settled.delete(memory.id);
     if (memory.keys) for (const key of memory.keys) answers.delete(key);
+  }
+
+  function settledOf(id: string): Settled | undefined {
+    const memory = memories.get(id);
+    return memory && "state" in memory ? memory : undefined;
   }
 
   return {
@@ -169,14 +181,26 @@ export function createReservations(keysMax: number, evicted: () => void): Reserv
       liveByTenant.set(reservation.uid, (liveByTenant.get(reservation.uid) ?? 0) + 1);
       due.add(reservation);
     },
-    get: (id) => live.get(id) ?? settled.get(id),
-    end(reservation, end, mono) {
+    get: (id) => live.get(id) ?? settledOf(id),
+    end(reservation, { state, tally, stated }, mono) {
+      const { id, tenant, keys } = reservation;
       due.remove(reservation);
-      open.delete(reservation.id);
+      open.delete(id);
       leave(reservation);
-      settled.set(reservation.id, end);
-      const until = Math.max(mono + REMEMBERED, reservation.deadline + GRACE);
-      keep(reservation.id, reservation.keys, until);
+      keep({
+        id,
+        keys,
+        deadline: Math.max(mono + REMEMBERED, reservation.deadline + GRACE),
+        slot: -1,
+        state,
+        tenant,
+        amounts: stated?.amounts ?? NOTHING,
+        usage: stated?.usage,
+        meters: tally.meters,
+        units: tally.units,
+        late: tally.late,
+        verdict: tally.verdict,
+      });
     },
     takeDue: (mono) => due.takeDue(mono),
     takeOut: (reservation) => due.remove(reservation),
@@ -202,11 +226,11 @@ export function createReservations(keysMax: number, evicted: () => void): Reserv
       answers.set(key, keyed);
       const keys = reservation && (reservation.keys ??= []);
       if (keys && keys.length < KEYS_MAX) keys.push(key);
-      else keep("", [key], mono + REMEMBERED);
+      else keep({ id: `\0${key}`, keys: [key], deadline: mono + REMEMBERED, slot: -1 });
     },
     tidy(mono) {
       for (let old = ages.takeDue(mono); old; old = ages.takeDue(mono)) forget(old);
-      for (const oldest of memories) {
+      for (const oldest of memories.values()) {
         if (memories.size <= keysMax) return;
         evicted();
         forget(oldest);

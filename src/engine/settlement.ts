@@ -22,7 +22,7 @@ import type { Hold, Reservation, Settled } from "./reservations.ts";
 import { newRuling, ruleSuspension, ruleUnits } from "./ruling.ts";
 import type { Standing } from "./standing.ts";
 import { capsAt, verdictOf } from "./verdicts.ts";
-import { commitAnswer, releaseAnswer, tallyOf } from "./tally.ts";
+import { ALLOWED, commitAnswer, releaseAnswer, tallyOf } from "./tally.ts";
 
 const isLive = (found: Reservation | Settled): found is Reservation =>
   found.state === "open" || found.state === "expired";
@@ -88,9 +88,8 @@ export function commit(core: Core, turn: Turn, op: Commit): CommitAnswer | Rejec
   const found = findReservation(core, turn.caller, op.reservationId);
   if (isRejection(found)) return found;
   if (!isLive(found)) {
-    const { stated: before, tally } = found;
-    return before && tally && isSameStatement(before, op)
-      ? commitAnswer(tally, false)
+    return found.state === "committed" && isSameStatement(found, op)
+      ? commitAnswer(found, false)
       : settledOtherwise(found);
   }
   rebind(core, found, turn.now);
@@ -146,9 +145,7 @@ function finish(core: Core, turn: Turn, reservation: Reservation, op: Commit): C
   for (const hold of reservation.holds) letGo(core, hold, now, reservation);
   recordEnding(core, reservation.circuits, { id: reservation.id, outcome: op.outcome }, now);
   core.telemetry.reservationEnded(late ? "late" : "committed");
-  const { id, tenant } = reservation;
-  const stated = { amounts: op.amounts, usage: op.usage };
-  core.reservations.end(reservation, { state: "committed", id, tenant, stated, tally }, now.mono);
+  core.reservations.end(reservation, { state: "committed", tally, stated: op }, now.mono);
   return commitAnswer(tally, false);
 }
 
@@ -156,14 +153,6 @@ function finish(core: Core, turn: Turn, reservation: Reservation, op: Commit): C
 export function unlapse(reservation: Reservation, hold: Hold): void {
   if (reservation.state === "expired") hold.lease.lapsed -= hold.held;
 }
-
-const ALLOWED: Verdict = {
-  decision: "allow",
-  source: "lease",
-  degraded: false,
-  limits: [],
-  decisionId: "",
-};
 
 /** What a Check of nothing more would say now: caps, notices, debt. */
 function standingVerdict(core: Core, { caller, now }: Turn, reservation: Reservation): Verdict {
@@ -196,6 +185,7 @@ function standingVerdict(core: Core, { caller, now }: Turn, reservation: Reserva
     outputTokens: undefined,
   };
   const caps = ruling.refusals.length > 0 ? undefined : capsAt(standings, false);
+  if (ruling.refusals.length === 0 && !caps) return ALLOWED;
   const decisionId = ruling.refusals.length > 0 ? core.rng.id() : "";
   return verdictOf({ core, now, asked }, { standings, ruling, caps, decisionId });
 }
@@ -230,9 +220,7 @@ export function release(core: Core, turn: Turn, op: Release): ReleaseAnswer | Re
   if (isRejection(found)) return found;
   if (!isLive(found)) {
     if (found.state === "forgone") return { op: "release", released: [] };
-    return found.state === "released" && found.tally
-      ? releaseAnswer(found.tally)
-      : settledOtherwise(found);
+    return found.state === "released" ? releaseAnswer(found) : settledOtherwise(found);
   }
   if (found.state === "expired") return { op: "release", released: [] };
   return releaseOpen(core, found, turn.now);
@@ -247,8 +235,6 @@ export function releaseOpen(core: Core, reservation: Reservation, now: Now): Rel
   }
   recordEnding(core, reservation.circuits, { id: reservation.id, outcome: "void" }, now);
   core.telemetry.reservationEnded("released");
-  const { id, tenant } = reservation;
-  const settled = { state: "released", id, tenant, stated: undefined, tally } as const;
-  core.reservations.end(reservation, settled, now.mono);
+  core.reservations.end(reservation, { state: "released", tally }, now.mono);
   return releaseAnswer(tally);
 }

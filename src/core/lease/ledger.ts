@@ -98,8 +98,9 @@ export interface Ledger {
   out: Units;
   /** Overage that nothing has paid yet. */
   owed: Units;
-  /** What the period before left behind; follows it until the next period begins. */
-  before: Ledger | undefined;
+  /** The next period's ledger, once there is one: what is settled here late still passes on (LG5). */
+  after: Ledger | undefined;
+  /** Units that the period before left to this one; below zero: debt. */
   carried: number;
   rate: RateBucket | undefined;
 }
@@ -116,13 +117,13 @@ export function createLedger(spec: LedgerSpec, before: Ledger | undefined, now: 
     refunded: 0,
     out: 0,
     owed: 0,
-    before,
+    after: undefined,
     carried: 0,
     rate: spec.kind === "rate" ? fullBucket(spec.refill, now) : undefined,
   };
   if (before) {
-    carry(before);
-    before.before = undefined;
+    before.after = ledger;
+    passOn(before);
   }
   return ledger;
 }
@@ -152,8 +153,14 @@ export function settle(ledger: Ledger, block: LedgerBlock, now: EpochMs): void {
     if (rate.level >= room) rate.remainder = 0;
     rate.level -= beyond;
   } else {
-    ledger.owed = Math.min(ledger.owed, Math.max(0, -available(ledger)));
+    payOff(ledger);
+    passOn(ledger);
   }
+}
+
+/** Units that came free pay first what is owed (LG4). */
+function payOff(ledger: Ledger): void {
+  ledger.owed = Math.min(ledger.owed, Math.max(0, -available(ledger)));
 }
 
 /** Brings a rate up to `now`, under what was out until now. */
@@ -169,6 +176,7 @@ export function grant(ledger: Ledger, need: Units): void {
   ledger.granted += need;
   ledger.out += need;
   if (ledger.rate) ledger.rate.level -= need;
+  else passOn(ledger);
 }
 
 /** Whether `need` units cannot be granted now. */
@@ -179,22 +187,26 @@ export function available(ledger: Ledger): number {
   const { spec, rate } = ledger;
   if (rate) return rate.level;
   if (spec.kind === "slots") return spec.capacity - ledger.out;
-  return spec.capacity + spec.overdraft + carry(ledger) - ledger.spent - ledger.out;
+  return spec.capacity + spec.overdraft + ledger.carried - ledger.spent - ledger.out;
 }
 
-/**
- * LG5: what the period before leaves to this one, below zero for debt. Follows late settlements there, until
- * the next period begins. Idle periods in between left their units unused, and paid debt with them.
- */
-function carry(ledger: Ledger): number {
-  const { before, spec } = ledger;
-  if (!before) return ledger.carried;
+/** LG5: tells the periods that follow what is left to them now; the chain ends where nothing changes. */
+function passOn(from: Ledger): void {
+  for (let before = from; before.after; before = before.after) {
+    const carried = carriedInto(before.after.spec, before);
+    if (carried === before.after.carried) return;
+    before.after.carried = carried;
+    payOff(before.after);
+  }
+}
+
+/** Idle periods in between left their units unused, and paid debt with them. */
+function carriedInto(spec: LedgerSpec, before: Ledger): number {
   const left = before.spec.capacity + before.carried - before.spent - before.out;
   const debt = Math.min(owing(before), Math.max(0, -left - before.spec.overdraft));
   const kept = keep(spec, left < 0 ? -debt : left);
   const idle = Math.round((spec.start - before.spec.end) / (spec.end - spec.start));
-  ledger.carried = idle > 0 ? keep(spec, idle * spec.capacity + kept) : kept;
-  return ledger.carried;
+  return idle > 0 ? keep(spec, idle * spec.capacity + kept) : kept;
 }
 
 const keep = (spec: LedgerSpec, left: number): number =>
@@ -207,7 +219,7 @@ const owing = (ledger: Ledger): Units => ledger.owed + Math.max(0, -ledger.carri
 export function viewOf(ledger: Ledger): LedgerView {
   const { spec, rate } = ledger;
   const left = available(ledger);
-  const carried = spec.kind === "budget" ? carry(ledger) : 0;
+  const { carried } = ledger;
   const debt = rate ? Math.max(0, -left) : Math.min(owing(ledger), Math.max(0, -left));
   return {
     limit: spec.capacity + Math.max(0, carried),
