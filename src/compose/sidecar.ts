@@ -23,6 +23,7 @@ import type { Log } from "../ports/log.ts";
 import type { PolicySource } from "../ports/policy-source.ts";
 import type { Rng } from "../ports/rng.ts";
 import { readDescriptorSet } from "./descriptors.ts";
+import { heapBounds } from "./heap-bounds.ts";
 import { createReadiness, type Readiness } from "./readiness.ts";
 import { createReloader, describeProblem } from "./reloader.ts";
 import { ConfigurationError, type SidecarConfig } from "./sidecar-config.ts";
@@ -95,7 +96,8 @@ export function createSidecar(config: SidecarConfig, deps: SidecarDeps = {}): Si
       running = parts;
       parts.grpc.serve();
       readiness.serve();
-      const { tenant, idempotencyKeys, version } = config;
+      const { tenant, version } = config;
+      const { idempotencyKeys } = heapBounds(config.idempotencyKeys);
       log.info({ ...addresses, version, tenant, idempotencyKeys, store: "memory:" }, "serving");
       return addresses;
     },
@@ -113,7 +115,7 @@ async function assemble(
   const clock = deps.clock ?? createClock();
   const source = deps.source ?? createFilePolicySource(config.policy, { clock });
   const document = await loadPolicy(source, config.policy);
-  const { version, metricsTenants, idempotencyKeys, waitMs } = config;
+  const { version, metricsTenants, waitMs } = config;
   const metrics = createMetrics({ version, tenants: metricsTenants });
   const { telemetry, timings } = metrics;
   const store = meterStore(deps.store ?? createMemoryLeaseStore(clock), timings);
@@ -126,8 +128,8 @@ async function assemble(
     store,
     log,
     telemetry,
-    idempotencyKeys,
     waitMs,
+    ...heapBounds(config.idempotencyKeys),
   });
   metrics.watch(engine);
   readiness.watch(engine, document.version);
