@@ -3,7 +3,8 @@
  * derived from them; with amounts alone every amount is cut by the same share, rounded down. Request maxima
  * are fitted as well; `requests` and slots stay all or nothing.
  *
- *   BE1  What is held fits everywhere; one output token more, or a larger share, would not.
+ *   BE1  What is held fits everywhere; one output token more would not, nor would a larger share before it is
+ *        rounded down.
  *   BE2  Nothing left of it is a refusal of what was asked.
  */
 import { withOutputTokens } from "../core/money/derive.ts";
