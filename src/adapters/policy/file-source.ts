@@ -16,7 +16,7 @@ import { open, stat } from "node:fs/promises";
 import { revisionFault, type Edition } from "../../core/policy/revision.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { PolicyResult, PolicySource } from "../../ports/policy-source.ts";
-import { LARGEST_POLICY, VERSION_DIGITS } from "./content.ts";
+import { isSmall, LARGEST_POLICY, VERSION_DIGITS } from "./content.ts";
 import { readPolicy, type Reading } from "./reader.ts";
 
 /** A change has to be known within 2 s, half of which a large document takes to be read. */
@@ -42,11 +42,21 @@ export function createFilePolicySource(path: string, options: FilePolicyOptions)
   let seenVersion = "";
   let reading: Reading | undefined;
 
+  /** Nothing waits for a decision yet, so a small document needs no thread. */
+  async function load(): Promise<PolicyResult> {
+    const content = await contentOf(path);
+    if (!isSmall(content.bytes)) return check(content);
+    const { parsePolicyBytes } = await import("./parse.ts");
+    return accept(content.version, parsePolicyBytes(content.bytes));
+  }
   async function check({ bytes, version }: Content): Promise<PolicyResult> {
-    seenVersion = version;
     reading = readPolicy(bytes, version);
     const result = await reading.result;
     reading = undefined;
+    return accept(version, result);
+  }
+  function accept(version: string, result: PolicyResult): PolicyResult {
+    seenVersion = version;
     if (!result.ok) return result;
     const fault = revisionFault(inForce, result.document, revisionRequired);
     if (fault !== undefined) return { ok: false, problems: [{ path: "revision", ...fault }] };
@@ -102,7 +112,7 @@ export function createFilePolicySource(path: string, options: FilePolicyOptions)
       reading?.stop();
     };
   }
-  return { load: async () => check(await contentOf(path)), watch };
+  return { load, watch };
 }
 
 /** A text that is equal for equal states of the file. */

@@ -9,8 +9,9 @@ import { checkPolicy, type CheckedPolicy } from "../../core/policy/validate.ts";
 import type { PolicyProblem, PolicyResult } from "../../ports/policy-source.ts";
 import { LARGEST_POLICY, VERSION_DIGITS } from "./content.ts";
 import { decodePolicy, type EncodedPolicy } from "./document.ts";
+import { locate } from "./place.ts";
 import { checkShape } from "./shape.ts";
-import { composeYaml, type Composed } from "./yaml.ts";
+import { composeYaml } from "./yaml.ts";
 import { knowsZone } from "./zone.ts";
 
 /** First 12 hexadecimal digits of the SHA-256 of the bytes. */
@@ -50,7 +51,7 @@ export function encodePolicy(bytes: Uint8Array, version: string): EncodeResult {
   const isReadable = checkShape(composed.root, report);
   const checked = isReadable ? checkPolicy(composed.root, { knowsZone, report }) : undefined;
   if (checked === undefined || problems.length > 0)
-    return { ok: false, problems: placed(problems, composed) };
+    return { ok: false, problems: placed(problems, text) };
   return { ok: true, policy: encodeChecked(checked, version) };
 }
 
@@ -63,8 +64,8 @@ function unreadable(
 }
 
 /** In the order of the document. */
-function placed(problems: readonly Problem[], composed: Composed): PolicyProblem[] {
-  const places = composed.locate(problems);
+function placed(problems: readonly Problem[], text: string): PolicyProblem[] {
+  const places = locate(text, problems);
   return problems
     .map(({ path, found, allowed }, i) => ({
       path: formatPath(path),

@@ -1,8 +1,7 @@
 /**
- * From YAML (or JSON) text to the plain values of core/policy/node.ts, and from a path back to its line.
+ * From YAML (or JSON) text to the plain values of core/policy/node.ts.
  *
- * js-yaml does the parsing; its events carry offsets into the text, so that places cost nothing until a
- * problem needs one. Composing is done here rather than by the library, because a policy needs Maps, keys as
+ * js-yaml does the parsing. Composing is done here rather than by the library, because a policy needs Maps, keys as
  * they are written (a tenant named 007 or null), every duplicate key reported instead of the first one thrown,
  * and a bound on what aliases can multiply.
  *
@@ -29,49 +28,28 @@ import {
   type Report,
 } from "../../core/policy/node.ts";
 
-/** Line and column, from 1. */
-export interface Place {
-  readonly line: number;
-  readonly column: number;
-}
-
 export interface Composed {
   readonly root: Node;
-  /** The places of these paths (of the key itself where `onKey`), or of what stands nearest above them. */
-  locate(wanted: readonly Wanted[]): Place[];
-}
-
-interface Wanted {
-  readonly path: Path;
-  readonly onKey: boolean;
 }
 
 /** The text is no YAML at all: one place, since a parser cannot go on after it. */
 export interface Unreadable {
   readonly reason: string;
-  readonly place?: Place;
+  readonly place?: { readonly line: number; readonly column: number };
 }
 
 /** Values that aliases may add; ten thousand tenants that share a hundred values are within it. */
 const MOST_ALIASED = 1_000_000;
-const DEEPEST = 64;
+export const DEEPEST = 64;
 
-/** A value and where it begins, before the tree is built: where events of it start and end. */
+/** How far the events have been composed. */
 interface Cursor {
   readonly text: string;
   readonly events: readonly Event[];
   next: number;
-  readonly anchors: Map<string, Anchor>;
+  readonly anchors: Map<string, Part>;
   readonly report: Report;
   aliased: number;
-}
-
-interface Anchor {
-  readonly node: Node;
-  /** Values in it, its own aliases written out. */
-  readonly size: number;
-  /** Index of its first event. */
-  readonly event: number;
 }
 
 /** Parses and composes; problems of single values are reported, a text that is no YAML is returned as such. */
@@ -93,11 +71,12 @@ export function composeYaml(text: string, report: Report): Composed | Unreadable
   if (cursor.aliased > MOST_ALIASED) {
     return { reason: `aliases that stand for more than ${MOST_ALIASED} values` };
   }
-  return { root, locate: (wanted) => locate(cursor, wanted) };
+  return { root };
 }
 
 interface Part {
   readonly node: Node;
+  /** Values in it, its aliases written out. */
   readonly size: number;
 }
 
@@ -124,7 +103,7 @@ function anchored(cursor: Cursor, index: number, part: Part): Part {
   const event = cursor.events[index];
   if (event && "anchorStart" in event && event.anchorStart >= 0) {
     const name = cursor.text.slice(event.anchorStart, event.anchorEnd);
-    cursor.anchors.set(name, { ...part, event: index });
+    cursor.anchors.set(name, part);
   }
   return part;
 }
@@ -251,123 +230,3 @@ const valueOf = (value: unknown): Node =>
   typeof value === "string" || typeof value === "number" || typeof value === "boolean"
     ? value
     : null;
-
-/** Paths that are looked for, as a tree, so that one walk over the events finds them all. */
-interface Branch {
-  /** Indices into the result: of paths that end here. */
-  readonly values: number[];
-  readonly keys: number[];
-  readonly below: Map<string | number, Branch>;
-}
-
-const newBranch = (): Branch => ({ values: [], keys: [], below: new Map() });
-
-function branchesOf(wanted: readonly Wanted[]): Branch {
-  const root = newBranch();
-  for (const [index, { path, onKey }] of wanted.entries()) {
-    let branch = root;
-    for (const step of path) {
-      let below = branch.below.get(step);
-      if (below === undefined) branch.below.set(step, (below = newBranch()));
-      branch = below;
-    }
-    (onKey ? branch.keys : branch.values).push(index);
-  }
-  return root;
-}
-
-function locate(cursor: Cursor, wanted: readonly Wanted[]): Place[] {
-  const offsets: number[] = Array.from({ length: wanted.length }, () => 0);
-  const { events } = cursor;
-
-  /** Gives a branch the offset of the value above it; what is found below overwrites it. */
-  function settle(branch: Branch, offset: number): void {
-    for (const index of [...branch.values, ...branch.keys]) offsets[index] = offset;
-    for (const below of branch.below.values()) settle(below, offset);
-  }
-  function visit(index: number, branch: Branch, above: number): void {
-    const event = events[index];
-    if (event?.type === EVENT_ID.ALIAS) {
-      const name = cursor.text.slice(event.anchorStart, event.anchorEnd);
-      const anchor = branch.below.size > 0 ? cursor.anchors.get(name) : undefined;
-      if (anchor !== undefined) visit(anchor.event, branch, above);
-      else settle(branch, event.anchorStart - 1);
-      return;
-    }
-    const offset = offsetOf(event) ?? above;
-    settle(branch, offset);
-    if (event?.type === EVENT_ID.SEQUENCE) visitList(index + 1, branch, offset);
-    else if (event?.type === EVENT_ID.MAPPING) visitMap(index + 1, branch, offset);
-  }
-  function visitList(first: number, branch: Branch, above: number): void {
-    let index = first;
-    for (let item = 0; !isPop(events[index]); item++) {
-      const below = branch.below.get(item);
-      if (below !== undefined) visit(index, below, above);
-      index = skip(events, index);
-    }
-  }
-  function visitMap(first: number, branch: Branch, above: number): void {
-    const seen = new Set<string>();
-    let index = first;
-    while (!isPop(events[index])) {
-      const keyEvent = events[index];
-      const key =
-        keyEvent?.type === EVENT_ID.SCALAR ? getScalarValue(cursor.text, keyEvent) : undefined;
-      const value = skip(events, index);
-      const below = key === undefined ? undefined : branch.below.get(key);
-      if (key !== undefined && below !== undefined) {
-        // Of a key that stands twice the first has the value that was read; the last is the one to blame.
-        const offset = offsetOf(keyEvent) ?? above;
-        if (!seen.has(key)) visit(value, below, offset);
-        for (const at of below.keys) offsets[at] = offset;
-        seen.add(key);
-      }
-      index = skip(events, value);
-    }
-  }
-  const root = branchesOf(wanted);
-  if (events.length > 1) visit(1, root, 0);
-  return placesOf(cursor.text, offsets);
-}
-
-const isPop = (event: Event | undefined): boolean =>
-  event === undefined || event.type === EVENT_ID.POP;
-
-/** The index after the value that begins at `index`. */
-function skip(events: readonly Event[], index: number): number {
-  let depth = 0;
-  let i = index;
-  do {
-    const type = events[i]?.type;
-    if (type === EVENT_ID.SEQUENCE || type === EVENT_ID.MAPPING) depth++;
-    else if (type === EVENT_ID.POP) depth--;
-    i++;
-  } while (depth > 0 && i < events.length);
-  return i;
-}
-
-/** Where a value begins; `undefined` for one that is not written at all (`key:`). */
-function offsetOf(event: Event | undefined): number | undefined {
-  if (event?.type === EVENT_ID.SCALAR) {
-    const { style, valueStart } = event;
-    const isQuoted = style === SCALAR_STYLE.SINGLE_QUOTED || style === SCALAR_STYLE.DOUBLE_QUOTED;
-    return valueStart < 0 ? undefined : valueStart - (isQuoted ? 1 : 0);
-  }
-  return event !== undefined && "start" in event ? event.start : undefined;
-}
-
-function placesOf(text: string, offsets: readonly number[]): Place[] {
-  const starts = [0];
-  for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) starts.push(at + 1);
-  return offsets.map((offset) => {
-    let low = 0;
-    let high = starts.length - 1;
-    while (low < high) {
-      const middle = Math.ceil((low + high) / 2);
-      if ((starts[middle] ?? 0) <= offset) low = middle;
-      else high = middle - 1;
-    }
-    return { line: low + 1, column: offset - (starts[low] ?? 0) + 1 };
-  });
-}

@@ -10,6 +10,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { isSmall } from "../../../../src/adapters/policy/content.ts";
 import {
   createFilePolicySource,
   type FilePolicyOptions,
@@ -110,6 +111,12 @@ describe("loading", () => {
   });
 });
 
+test("what a start reads on the spot is small, and cannot be made large by aliases", () => {
+  expect(isSmall(new Uint8Array(16 * 1024))).toBe(true);
+  expect(isSmall(new Uint8Array(16 * 1024 + 1))).toBe(false);
+  expect(isSmall(new TextEncoder().encode("a: &a 1\nb: *a"))).toBe(false);
+});
+
 describe("a change is news, once", () => {
   test("FS1: written in place, even where the time of the file is set back", async () => {
     writeFileSync(file, planText("one"));
@@ -124,6 +131,17 @@ describe("a change is news, once", () => {
     const next = await watched(file);
     writeFileSync(`${file}.new`, planText("two"));
     renameSync(`${file}.new`, file);
+    expect(await next()).toBe(versionOfText(planText("two")));
+  });
+  test("from a document that was too large to be read on the spot, and back", async () => {
+    const large = (name: string): string => `${planText(name)}#${"x".repeat(20_000)}\n`;
+    writeFileSync(file, large("one"));
+    const next = await watched(file);
+    writeFileSync(file, large("two"));
+    expect(await next()).toBe(versionOfText(large("two")));
+    writeFileSync(file, `mode: off\n${large("two")}`);
+    expect(await next()).toEqual(['mode: "off"']);
+    writeFileSync(file, planText("two"));
     expect(await next()).toBe(versionOfText(planText("two")));
   });
   test("swapped by a link two levels up, as Kubernetes does", async () => {

@@ -1,11 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { formatPath, type Node, type Problem } from "../../../../src/core/policy/node.ts";
-import { composeYaml, type Composed } from "../../../../src/adapters/policy/yaml.ts";
+import { composeYaml } from "../../../../src/adapters/policy/yaml.ts";
 
 interface Read {
   readonly root: Node;
   readonly problems: readonly string[];
-  readonly composed: Composed;
 }
 
 function read(text: string): Read {
@@ -13,7 +12,7 @@ function read(text: string): Read {
   const composed = composeYaml(text, (problem) => problems.push(problem));
   if ("reason" in composed) throw new Error(composed.reason);
   const told = problems.map(({ path, found }) => `${formatPath(path)}: ${found}`);
-  return { root: composed.root, problems: told, composed };
+  return { root: composed.root, problems: told };
 }
 
 const map = (...pairs: readonly (readonly [string, Node])[]): Node => new Map(pairs);
@@ -91,34 +90,5 @@ describe("anchors and aliases", () => {
     const tenants = Array.from({ length: 10_000 }, (_, i) => `t${i}: *shared`);
     const shared = `shared: &shared [${Array.from({ length: 90 }, (_, i) => i).join(", ")}]`;
     expect(read(`${shared}\n${tenants.join("\n")}`).root).toHaveProperty("size", 10_001);
-  });
-});
-
-describe("places", () => {
-  const text = "a:\n  - x: 1\n    'y': \"two\"\n  - *none\nb: &b {c: {d: 5}}\ne: *b\nf:\n";
-  const at = (path: readonly (string | number)[], onKey = false): string => {
-    const [place] = read(text.replace("*none", "z")).composed.locate([{ path, onKey }]);
-    return `${place?.line}:${place?.column}`;
-  };
-  test.each([
-    [[], "1:1"],
-    [["a", 0, "x"], "2:8"],
-    [["a", 0, "y"], "3:10"],
-    [["a", 1], "4:5"],
-    [["b", "c", "d"], "5:15"],
-    [["e", "c", "d"], "5:15"],
-    [["e"], "6:4"],
-    [["f"], "7:1"],
-  ])("the value at %j is at %s", (path, place) => {
-    expect(at(path)).toBe(place);
-  });
-  test("of a key, its own", () => {
-    expect(at(["a", 0, "y"], true)).toBe("3:5");
-    expect(at(["b", "c"], true)).toBe("5:8");
-  });
-  test("of what is absent, of what is nearest above it", () => {
-    expect(at(["a", 0, "z", "deep", 3])).toBe("2:5");
-    expect(at(["a", 7])).toBe("2:3");
-    expect(at(["b", "c", "x"])).toBe("5:11");
   });
 });
