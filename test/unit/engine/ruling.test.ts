@@ -40,13 +40,15 @@ describe("RU1: soft and shadow", () => {
     ok(aConsume({ ...call, amounts: { tokens: 0 }, outcome: "error" }));
     const { verdict } = ok(aReserve({ ...call, amounts: { tokens: 5 } }));
     expect(verdict.decision).toBe("allow");
-    expect(reasons(verdict).toSorted()).toEqual([
-      "breaker CIRCUIT_OPEN",
-      "budget BUDGET_EXHAUSTED",
-      "loop LOOP_DETECTED",
-      "rate RATE_LIMITED",
-      "slots CONCURRENCY_EXHAUSTED",
-    ]);
+    expect(new Set(reasons(verdict))).toEqual(
+      new Set([
+        "breaker CIRCUIT_OPEN",
+        "budget BUDGET_EXHAUSTED",
+        "loop LOOP_DETECTED",
+        "rate RATE_LIMITED",
+        "slots CONCURRENCY_EXHAUSTED",
+      ]),
+    );
     const large = ok(aReserve({ ...call, amounts: { tokens: 11 } })).verdict;
     expect(reasons(large)).toContain("size REQUEST_TOO_LARGE");
   });
