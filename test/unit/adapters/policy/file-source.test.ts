@@ -16,19 +16,34 @@ import {
   type FilePolicyOptions,
 } from "../../../../src/adapters/policy/file-source.ts";
 import { versionOf } from "../../../../src/adapters/policy/parse.ts";
-import { createClock } from "../../../../src/adapters/system/clock.ts";
 import type { Clock } from "../../../../src/ports/clock.ts";
-import type { PolicyResult, PolicySource } from "../../../../src/ports/policy-source.ts";
+import type { PolicyResult } from "../../../../src/ports/policy-source.ts";
 import { policyText } from "./example.ts";
 
-/** Time runs ten times as fast, so that what takes seconds is soon over. */
-const HASTE = 10;
-const real = createClock();
-const clock: Clock = {
-  wall: () => real.wall(),
-  mono: () => real.mono() * HASTE,
-  timer: (after, task) => real.timer(after / HASTE, task),
-};
+/** A clock whose timers run when a test says so. One timer is waited for at a time. */
+function createStepClock(): Clock & { step(): Promise<void> } {
+  let now = 0;
+  let due = (): void => undefined;
+  let armed = (): void => undefined;
+  return {
+    wall: () => now,
+    mono: () => now,
+    timer(after, task) {
+      due = () => {
+        now += after;
+        task();
+      };
+      armed();
+      return () => undefined;
+    },
+    /** Runs the timer that waits; resolves when the next one has been set. */
+    step: () =>
+      new Promise((resolve) => {
+        armed = resolve;
+        due();
+      }),
+  };
+}
 
 /** A good document; another name or revision is another content. */
 const planText = (name: string, revision?: number): string =>
@@ -55,33 +70,32 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** The next news each time it is called. */
-function newsOf(source: PolicySource): () => Promise<unknown> {
-  const heard: unknown[] = [];
-  const waiting: ((news: unknown) => void)[] = [];
-  stop = source.watch((result) => {
-    const next = waiting.shift();
-    if (next === undefined) heard.push(told(result));
-    else next(told(result));
-  });
-  return () =>
-    heard.length > 0
-      ? Promise.resolve(heard.shift())
-      : new Promise((resolve) => waiting.push(resolve));
+/** Loads what is there, which is good; then each call looks that often at the file and returns what was news. */
+async function watched(
+  options: Partial<FilePolicyOptions> = {},
+): Promise<(polls: number) => Promise<unknown[]>> {
+  const clock = createStepClock();
+  const source = createFilePolicySource(file, { clock, ...options });
+  expect((await source.load()).ok).toBe(true);
+  let news: unknown[] = [];
+  stop = source.watch((result) => news.push(told(result)));
+  const look = async (polls: number): Promise<unknown[]> => {
+    news = [];
+    for (let i = 0; i < polls; i++) await clock.step();
+    return news;
+  };
+  // What was loaded is no news, however often it is looked at.
+  expect(await look(3)).toEqual([]);
+  return look;
 }
 
-/** Loads what is there, which is good, and listens from then on. */
-async function watched(
-  path: string,
-  options: Partial<FilePolicyOptions> = {},
-): Promise<() => Promise<unknown>> {
-  const source = createFilePolicySource(path, { clock, ...options });
-  expect((await source.load()).ok).toBe(true);
-  return newsOf(source);
-}
+/** Polls until a change is acted on: one sees it, the next that it stands still. */
+const SETTLED = 2;
+/** Polls within 2 s, after which a file that is gone is missed. */
+const MISSED = 8;
 
 describe("loading", () => {
-  const load = () => createFilePolicySource(file, { clock }).load();
+  const load = () => createFilePolicySource(file, { clock: createStepClock() }).load();
 
   test("a good document comes with the version of its content", async () => {
     writeFileSync(file, planText("free"));
@@ -118,134 +132,132 @@ test("what a start reads on the spot is small, and cannot be made large by alias
 });
 
 describe("a change is news, once", () => {
-  test("FS1: written in place, even where the time of the file is set back", async () => {
-    writeFileSync(file, planText("one"));
+  const text = planText;
+
+  test("written in place, even where the time of the file is set back", async () => {
+    writeFileSync(file, text("one"));
     utimesSync(file, 1_000, 1_000);
-    const next = await watched(file);
-    writeFileSync(file, planText("two"));
+    const look = await watched();
+    writeFileSync(file, text("two"));
     utimesSync(file, 1_000, 1_000);
-    expect(await next()).toBe(versionOfText(planText("two")));
+    expect(await look(SETTLED)).toEqual([versionOfText(text("two"))]);
+    expect(await look(5)).toEqual([]);
   });
   test("renamed over", async () => {
-    writeFileSync(file, planText("one"));
-    const next = await watched(file);
-    writeFileSync(`${file}.new`, planText("two"));
+    writeFileSync(file, text("one"));
+    const look = await watched();
+    writeFileSync(`${file}.new`, text("two"));
     renameSync(`${file}.new`, file);
-    expect(await next()).toBe(versionOfText(planText("two")));
+    expect(await look(SETTLED)).toEqual([versionOfText(text("two"))]);
   });
   test("from a document that was too large to be read on the spot, and back", async () => {
-    const large = (name: string): string => `${planText(name)}#${"x".repeat(20_000)}\n`;
+    const large = (name: string): string => `${text(name)}#${"x".repeat(20_000)}\n`;
     writeFileSync(file, large("one"));
-    const next = await watched(file);
-    writeFileSync(file, large("two"));
-    expect(await next()).toBe(versionOfText(large("two")));
+    const look = await watched();
     writeFileSync(file, `mode: off\n${large("two")}`);
-    expect(await next()).toEqual(['mode: "off"']);
-    writeFileSync(file, planText("two"));
-    expect(await next()).toBe(versionOfText(planText("two")));
+    expect(await look(SETTLED)).toEqual([['mode: "off"']]);
+    writeFileSync(file, text("two"));
+    expect(await look(SETTLED)).toEqual([versionOfText(text("two"))]);
   });
   test("swapped by a link two levels up, as Kubernetes does", async () => {
     const mount = (day: string, name: string): void => {
       mkdirSync(join(folder, day));
-      writeFileSync(join(folder, day, "policy.yaml"), planText(name));
+      writeFileSync(join(folder, day, "policy.yaml"), text(name));
       symlinkSync(day, join(folder, "..data_tmp"));
       renameSync(join(folder, "..data_tmp"), join(folder, "..data"));
     };
     mount("..2026_11_20", "one");
     symlinkSync(join("..data", "policy.yaml"), file);
-    const next = await watched(file);
+    const look = await watched();
     mount("..2026_11_21", "two");
     rmSync(join(folder, "..2026_11_20"), { recursive: true });
-    expect(await next()).toBe(versionOfText(planText("two")));
+    expect(await look(SETTLED)).toEqual([versionOfText(text("two"))]);
   });
-  test("touched or written again with the same content: no news before the next change", async () => {
-    writeFileSync(file, planText("one"));
-    const next = await watched(file);
-    writeFileSync(file, planText("one"));
-    // A poll has seen the new state when another file, made after it, has been news.
-    await seenByAnother();
-    writeFileSync(file, planText("two"));
-    expect(await next()).toBe(versionOfText(planText("two")));
+  test("touched, or written again with the same content: no news", async () => {
+    writeFileSync(file, text("one"));
+    const look = await watched();
+    utimesSync(file, 1_000, 1_000);
+    expect(await look(SETTLED + 1)).toEqual([]);
+    writeFileSync(file, text("one"));
+    expect(await look(SETTLED + 1)).toEqual([]);
   });
-  test("broken, mended, and broken in the same way again", async () => {
-    writeFileSync(file, planText("one"));
-    const next = await watched(file);
-    for (const text of ["mode: off", "mode: shadow", "mode: off"]) {
-      writeFileSync(file, policyText(text));
-      const news = await next();
-      expect(news).toEqual(
-        text === "mode: off" ? ['mode: "off"'] : versionOfText(policyText(text)),
-      );
+  test("broken, mended, and broken in the same way again: each time", async () => {
+    writeFileSync(file, text("one"));
+    const look = await watched();
+    writeFileSync(file, policyText("mode: off"));
+    expect(await look(5)).toEqual([['mode: "off"']]);
+    writeFileSync(file, text("one"));
+    expect(await look(5)).toEqual([versionOfText(text("one"))]);
+    writeFileSync(file, policyText("mode: off"));
+    expect(await look(5)).toEqual([['mode: "off"']]);
+  });
+  test("FS1: a file that is still being written is not read", async () => {
+    writeFileSync(file, text("one"));
+    const look = await watched();
+    // What is there so far is a good document, too: without the plan of all tenants.
+    writeFileSync(file, policyText(""));
+    expect(await look(1)).toEqual([]);
+    writeFileSync(file, text("two"));
+    expect(await look(1)).toEqual([]);
+    expect(await look(1)).toEqual([versionOfText(text("two"))]);
+  });
+  test("FS2: a file that never stands still is read every five polls", async () => {
+    writeFileSync(file, text("one"));
+    const look = await watched();
+    const seen: unknown[] = [];
+    for (let edit = 1; edit <= 10; edit++) {
+      writeFileSync(file, `${text("two")}# ${edit}\n`);
+      seen.push(...(await look(1)));
     }
-  });
-  test("FS2: a file that never stands still is read nevertheless", async () => {
-    writeFileSync(file, planText("one"));
-    const next = await watched(file);
-    let edits = 0;
-    const writer = setInterval(() => {
-      writeFileSync(`${file}.new`, `${planText("two")}# ${++edits}\n`);
-      renameSync(`${file}.new`, file);
-    }, 2);
-    try {
-      expect(typeof (await next())).toBe("string");
-    } finally {
-      clearInterval(writer);
-    }
+    expect(seen).toEqual([5, 10].map((edit) => versionOfText(`${text("two")}# ${edit}\n`)));
   });
 });
 
-/** Resolves when a watched file of its own, written now, has been news: some polls have gone by. */
-async function seenByAnother(): Promise<void> {
-  const other = join(folder, "other.yaml");
-  writeFileSync(other, planText("one"));
-  const source = createFilePolicySource(other, { clock });
-  await source.load();
-  const seen = new Promise<void>((resolve) => {
-    const stopOther = source.watch(() => {
-      stopOther();
-      resolve();
-    });
-  });
-  writeFileSync(other, planText("two"));
-  await seen;
-}
-
-describe("a file that is gone", () => {
-  test("FS3: is news once, and so is its return with the content from before", async () => {
+describe("FS3: a file that is gone", () => {
+  test("for less than 2 s is no news", async () => {
     writeFileSync(file, planText("one"));
-    const next = await watched(file);
+    const look = await watched();
     rmSync(file);
-    expect(String(await next())).toContain("ENOENT");
-    await seenByAnother();
-    writeFileSync(file, planText("one"));
-    expect(await next()).toBe(versionOfText(planText("one")));
-  });
-  test("FS3: for a moment is no news", async () => {
-    writeFileSync(file, planText("one"));
-    const next = await watched(file);
-    rmSync(file);
-    await new Promise((resolve) => clock.timer(600, () => resolve(undefined)));
+    expect(await look(MISSED)).toEqual([]);
     writeFileSync(file, planText("two"));
-    expect(await next()).toBe(versionOfText(planText("two")));
+    expect(await look(SETTLED)).toEqual([versionOfText(planText("two"))]);
+    rmSync(file);
+    expect(await look(MISSED)).toEqual([]);
+  });
+  test("for longer is news once, and so is its return with the content from before", async () => {
+    writeFileSync(file, planText("one"));
+    const look = await watched();
+    rmSync(file);
+    expect(String(await look(MISSED + 20))).toMatch(/^: ENOENT[^,]*(,[^,]*)?$/);
+    writeFileSync(file, planText("one"));
+    expect(await look(SETTLED)).toEqual([versionOfText(planText("one"))]);
+  });
+  test("or that has become a folder is news once, too", async () => {
+    writeFileSync(file, planText("one"));
+    const look = await watched();
+    rmSync(file);
+    mkdirSync(file);
+    expect(await look(MISSED + 20)).toHaveLength(1);
   });
 });
 
 describe("FS4: revisions", () => {
   test("another content under the same revision or a lower one is refused, a higher one taken", async () => {
     writeFileSync(file, planText("one", 5));
-    const next = await watched(file);
+    const look = await watched();
     writeFileSync(file, planText("two", 5));
-    expect(await next()).toEqual([
-      "revision: 5, as in the document in force, which has other content",
-    ]);
+    const same = "revision: 5, as in the document in force, which has other content";
+    expect(await look(SETTLED)).toEqual([[same]]);
     writeFileSync(file, planText("two", 4));
-    expect(await next()).toEqual(["revision: 4, lower than in the document in force"]);
+    const lower = "revision: 4, lower than in the document in force";
+    expect(await look(SETTLED)).toEqual([[lower]]);
     writeFileSync(file, planText("two", 6));
-    expect(await next()).toBe(versionOfText(planText("two", 6)));
+    expect(await look(SETTLED)).toEqual([versionOfText(planText("two", 6))]);
   });
   test("where it is required, a document without one is refused", async () => {
     writeFileSync(file, planText("one"));
-    const source = createFilePolicySource(file, { clock, revisionRequired: true });
+    const options = { clock: createStepClock(), revisionRequired: true };
+    const source = createFilePolicySource(file, options);
     expect(told(await source.load())).toEqual(["revision: nothing"]);
   });
 });
