@@ -64,7 +64,7 @@ interface Running {
   readonly grpc: GrpcServer;
   readonly http: HttpServer;
   readonly store: LeaseStore;
-  stopWatching(): void;
+  readonly stopWatching: () => void;
 }
 
 export function createSidecar(config: SidecarConfig, deps: SidecarDeps = {}): Sidecar {

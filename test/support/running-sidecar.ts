@@ -3,7 +3,12 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ChannelOptions, Client, credentials } from "@grpc/grpc-js";
-import { type Addresses, createSidecar, type Sidecar } from "../../src/compose/sidecar.ts";
+import {
+  type Addresses,
+  createSidecar,
+  type Sidecar,
+  type SidecarDeps,
+} from "../../src/compose/sidecar.ts";
 import { SIDECAR_DEFAULTS, type SidecarConfig } from "../../src/compose/sidecar-config.ts";
 import type { Log } from "../../src/ports/log.ts";
 import { createQuotaClient, type QuotaClient } from "./quota-client.ts";
@@ -39,6 +44,7 @@ export const withHead = (policy: string): string =>
 export async function startSidecar(
   policy: string,
   config: Partial<SidecarConfig> = {},
+  deps: SidecarDeps = {},
 ): Promise<RunningSidecar> {
   const folder = await mkdtemp(join(tmpdir(), "imprest-"));
   const file = join(folder, "policy.yaml");
@@ -56,7 +62,7 @@ export async function startSidecar(
     holder: "test",
     ...config,
   };
-  const sidecar = createSidecar(whole, { log });
+  const sidecar = createSidecar(whole, { log, ...deps });
   const addresses = await sidecar.start();
   const clients: { close(): void }[] = [];
   const keep = <T extends { close(): void }>(client: T): T => {
