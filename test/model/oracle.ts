@@ -3,41 +3,16 @@
  * question, one limit at a time; no leases, no heaps, no caches. It knows one tenant, one level (`run`), amounts and
  * no prices. It was written from the rules alone (S1–S31) and shares nothing with the engine.
  */
-const PRECEDENCE = [
-  "REQUEST_TOO_LARGE",
-  "BUDGET_EXHAUSTED",
-  "CONCURRENCY_EXHAUSTED",
-  "RATE_LIMITED",
-] as const;
-type Reason = (typeof PRECEDENCE)[number];
+import type { OracleLimit } from "./limit.ts";
+
+/** In order of precedence. */
 const REASON = {
+  request: "REQUEST_TOO_LARGE",
   budget: "BUDGET_EXHAUSTED",
   slots: "CONCURRENCY_EXHAUSTED",
   rate: "RATE_LIMITED",
 } as const;
-
-export interface OracleLimit {
-  readonly name: string;
-  readonly kind: "rate" | "budget" | "slots" | "request";
-  /** "" for slots. */
-  readonly meter: string;
-  readonly perRun: boolean;
-  readonly mode: "enforce" | "soft" | "shadow";
-  /** Units of a budget or rate, or the max. */
-  units: number;
-  /** Rates. */
-  readonly everyMs: number;
-  readonly burst: number;
-  /** Budgets: length of a period, counted from 1970; Infinity: once. */
-  readonly periodMs: number;
-  readonly rollover: number;
-  readonly overdraft: number;
-  readonly carryDebt: boolean;
-  readonly overage: "debt" | "cap" | "reject";
-  readonly onExpiry: "release" | "charge";
-  /** Share of the budget in percent at which `max_output_tokens: 7` is asked for; 0: never. */
-  readonly capsAt: number;
-}
+const PRECEDENCE: readonly string[] = Object.values(REASON);
 
 /** What one hold has in one bucket. */
 interface Part {
@@ -45,6 +20,8 @@ interface Part {
   readonly hold: Hold;
   held: number;
   charged: number;
+  /** Left uncharged by a cap; not chased later. */
+  forgiven: number;
 }
 interface Bucket {
   readonly limit: OracleLimit;
@@ -68,14 +45,14 @@ export interface Hold {
   readonly parts: Part[];
 }
 export type Amounts = ReadonlyMap<string, number>;
-export interface Ask {
+interface Ask {
   readonly run: string;
   readonly amounts: Amounts;
   /** An extension looks at these limits alone. */
   readonly only?: readonly OracleLimit[];
 }
-export interface Refusal {
-  readonly reason: Reason;
+interface Refusal {
+  readonly reason: string;
   readonly limit: string;
   readonly retryMs: number | undefined;
 }
@@ -87,12 +64,10 @@ export interface Ruling {
 export interface Settlement {
   readonly charged: Amounts;
   readonly uncharged: number;
-  readonly late: boolean;
 }
 
 const GRACE_MS = 600_000;
 const DAY_MS = 86_400_000;
-const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
 const isHeld = ({ state }: Hold, { onExpiry }: OracleLimit): boolean =>
   state === "open" || (state === "expired" && onExpiry === "charge");
 
@@ -111,8 +86,9 @@ export function createOracle(limits: readonly OracleLimit[]) {
     return find(limit, own, start) ?? fresh;
   }
 
-  const used = ({ parts, limit }: Bucket): number =>
-    sum(parts.map((p) => (isHeld(p.hold, limit) ? Math.max(p.held, p.charged) : p.charged)));
+  const taken = ({ held, charged, hold, bucket }: Part): number =>
+    isHeld(hold, bucket.limit) ? Math.max(held, charged) : charged;
+  const used = ({ parts }: Bucket): number => parts.reduce((sum, part) => sum + taken(part), 0);
 
   /** What earlier periods left to this one: unspent units up to `rollover`, debt where it is carried (S23). */
   function carried({ limit, run, start }: Bucket): number {
@@ -184,7 +160,7 @@ export function createOracle(limits: readonly OracleLimit[]) {
     const amount = amountAt(limit, ask.amounts);
     const whole = limit.kind === "rate" ? limit.burst : limit.units + limit.overdraft;
     if (limit.kind !== "slots" && amount > whole) {
-      return { reason: "REQUEST_TOO_LARGE", limit: limit.name, retryMs: undefined };
+      return { reason: REASON.request, limit: limit.name, retryMs: undefined };
     }
     if (limit.kind === "request") return undefined;
     const b = bucketOf(limit, ask.run, now);
@@ -227,13 +203,13 @@ export function createOracle(limits: readonly OracleLimit[]) {
   const move = (b: Bucket, at: number, by: number): void => void b.moves.push({ at, by });
 
   function hold(run: string, amounts: Amounts, ttlMs: number, now: number): Hold {
-    const times = { run, made: now, ttlMs, expires: now + ttlMs };
-    const maps = { reserved: new Map(amounts), charged: new Map<string, number>() };
-    const made: Hold = { ...times, ...maps, state: "open", parts: [] };
+    const times = { made: now, ttlMs, expires: now + ttlMs };
+    const totals = { reserved: new Map(amounts), charged: new Map<string, number>() };
+    const made: Hold = { run, ...times, ...totals, state: "open", parts: [] };
     for (const limit of applying(run).filter(({ kind }) => kind !== "request")) {
       const bucket = bucketOf(limit, run, now);
       if (!buckets.includes(bucket)) buckets.push(bucket);
-      const part = { bucket, hold: made, held: amountAt(limit, amounts), charged: 0 };
+      const part = { bucket, hold: made, held: amountAt(limit, amounts), charged: 0, forgiven: 0 };
       made.parts.push(part);
       bucket.parts.push(part);
       move(bucket, now, -part.held);
@@ -268,7 +244,6 @@ export function createOracle(limits: readonly OracleLimit[]) {
 
   /** Charges up to `stated` totals. `undefined`: an overage of reject refuses (S23), and nothing has changed. */
   function commit(h: Hold, stated: Amounts, partial: boolean, now: number): Settlement | undefined {
-    const late = h.state === "expired";
     const target = (meter: string): number => {
       const before = h.charged.get(meter) ?? 0;
       const silent = partial ? before : (h.reserved.get(meter) ?? 0);
@@ -277,16 +252,19 @@ export function createOracle(limits: readonly OracleLimit[]) {
     const counted = h.parts.filter(({ bucket }) => bucket.limit.kind !== "slots");
     const plans = counted.map((part) => {
       const { limit } = part.bucket;
-      const covered = isHeld(h, limit) ? Math.max(part.held, part.charged) : part.charged;
+      const covered = taken(part);
       const silent = partial ? 0 : (h.reserved.get(limit.meter) ?? 0);
-      const wanted = Math.max(part.charged, stated.get(limit.meter) ?? silent);
+      const due = (stated.get(limit.meter) ?? silent) - part.forgiven;
+      const wanted = Math.max(part.charged, due);
       const beyond = Math.max(0, wanted - covered - Math.max(0, free(part.bucket, now)));
       return { part, limit, wanted, covered, beyond: limit.mode === "enforce" ? beyond : 0 };
     });
     if (plans.some((p) => p.limit.overage === "reject" && p.beyond > 0)) return undefined;
     for (const { part, limit, wanted, covered, beyond } of plans) {
       if (limit.overage === "debt") part.bucket.debt += beyond;
-      part.charged = limit.overage === "cap" ? wanted - beyond : wanted;
+      const forgiven = limit.overage === "cap" ? beyond : 0;
+      part.forgiven += forgiven;
+      part.charged = wanted - forgiven;
       const kept = partial ? Math.max(covered, part.charged) : part.charged;
       move(part.bucket, now, covered - kept);
     }
@@ -296,11 +274,8 @@ export function createOracle(limits: readonly OracleLimit[]) {
     else h.state = "committed";
     payDebts(now);
     const capped = plans.filter(({ limit }) => limit.overage === "cap");
-    return {
-      charged: new Map(h.charged),
-      uncharged: Math.max(0, ...capped.map(({ beyond }) => beyond)),
-      late,
-    };
+    const uncharged = Math.max(0, ...capped.map(({ beyond }) => beyond));
+    return { charged: new Map(h.charged), uncharged };
   }
 
   /** Adds to every part of the meters in `add`; decided before. */

@@ -1,6 +1,6 @@
 /** Limits drawn at random, and the policy document that says the same to the engine. */
 import fc from "fast-check";
-import type { OracleLimit } from "./oracle.ts";
+import type { OracleLimit } from "./limit.ts";
 
 export const METERS = ["tokens", "usd_micros", "requests"] as const;
 
