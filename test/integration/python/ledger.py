@@ -16,9 +16,9 @@ PRICES = [
 CLAUDE_ABOVE_200K = (6_000, 22_500, 300, 3_750)
 SEARCH_MICROS = 10_000
 
-RUN_CAPACITY = {"usd_micros": 2_000_000, "pages": 400, "seats": 300}
+RUN_CAPACITY = {"usd_micros": 2_000_000, "pages": 100, "seats": 60}
 RUN_LIMIT = {"usd_micros": "run-money", "pages": "run-pages", "seats": "run-seats"}
-SLOTS = 12
+SLOTS = 6
 SHARED_CAPACITY = {
     "account": 5_000_000_000_000,
     "money": 2_000_000_000_000,
@@ -84,12 +84,18 @@ class Hold:
     model: str
     held: dict
     charged: dict = field(default_factory=dict)
+    # What a cap left uncharged of the totals stated so far.
+    uncharged: dict = field(default_factory=dict)
     # What is still held: less than held - charged where a commit went over and the hold was extended after it.
     rest: dict = field(default_factory=dict)
     id: str = ""
     # The commit or release that settled it, and what it was answered.
     settled_by: object = None
     answer: object = None
+
+    def actual(self, meter):
+        """The total that commits have stated so far: it never falls."""
+        return self.charged.get(meter, 0) + self.uncharged.get(meter, 0)
 
     def __post_init__(self):
         self.rest = dict(self.held)
@@ -138,32 +144,33 @@ def settle(hold, stated, final):
 
     Charged and uncharged are totals over the life of the reservation.
     """
-    charged, uncharged = dict(hold.charged), {}
+    charged, uncharged = dict(hold.charged), dict(hold.uncharged)
     for meter in set(hold.held) | set(stated):
         if meter in stated:
-            total = max(stated[meter], hold.charged.get(meter, 0))
+            total = max(stated[meter], hold.actual(meter))
         elif final:
-            total = max(hold.held.get(meter, 0), hold.charged.get(meter, 0))
+            total = max(hold.held.get(meter, 0), hold.actual(meter))
         else:
             continue
+        more = total - hold.actual(meter)
         bucket = hold.run.buckets.get(meter)
-        free = 0 if bucket is None else max(0, bucket.left)
-        covered = hold.charged.get(meter, 0) + hold.rest.get(meter, 0) + free
-        if meter == "seats" and total > covered:
+        covered = hold.rest.get(meter, 0) + (0 if bucket is None else max(0, bucket.left))
+        if meter == "seats" and more > covered:
             return None
-        if meter == "pages" and total > covered:
-            uncharged[meter] = total - covered
-            total = covered
-        charged[meter] = total
+        if meter == "pages" and more > covered:
+            uncharged[meter] = uncharged.get(meter, 0) + more - covered
+            more = covered
+        charged[meter] = charged.get(meter, 0) + more
     return charged, uncharged
 
 
-def apply(books, tenant, hold, charged, final):
+def apply(books, tenant, hold, charged, final, uncharged=None):
     """Books what settle() told; a final one gives back what is left of the hold."""
     spent = {m: units - hold.charged.get(m, 0) for m, units in charged.items()}
     rest = {m: 0 if final else max(0, units - spent.get(m, 0)) for m, units in hold.rest.items()}
     held = {meter: units - hold.rest[meter] for meter, units in rest.items()}
     hold.charged, hold.rest = dict(charged), rest
+    hold.uncharged = dict(uncharged or hold.uncharged)
     for meter, bucket in hold.run.buckets.items():
         bucket.spent += spent.get(meter, 0)
         bucket.held += held.get(meter, 0)

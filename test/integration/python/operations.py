@@ -2,7 +2,7 @@
 
 from imprest.v1 import quota_pb2 as pb
 
-from books import expect, to_dict
+from books import SEEN, expect, to_dict
 from ledger import SEARCH_MICROS, SLOTS, Hold, Run, apply, counted, price, settle
 
 TENANTS = ["acme", "globex", "initech"]
@@ -49,6 +49,7 @@ def expect_verdict(verdict, refused):
         expect(verdict.decision == pb.DECISION_ALLOW, "foretold ALLOW", verdict)
         return
     reason, limits = refused
+    SEEN.add(reason)
     expect(verdict.decision == pb.DECISION_DENY, f"foretold DENY {reason} {limits}", verdict)
     told = pb.DenyReason.Name(verdict.denial.reason)
     expect(told == f"DENY_REASON_{reason}", f"foretold {reason}", verdict)
@@ -114,13 +115,9 @@ class Operations:
         if lane.used > OPERATIONS_A_RUN or (lane.run.in_debt and self.random.random() < 0.2):
             lane.next_run()
         draw = self.random.random()
-        if lane.open and draw < 0.42:
-            return self.commit(lane, lane.open.pop(self.random.randrange(len(lane.open))))
-        if lane.open and draw < 0.48:
-            return self.release(lane, lane.open.pop(self.random.randrange(len(lane.open))))
-        if lane.open and draw < 0.54:
-            return self.extend(lane, self.random.choice(lane.open))
-        if lane.settled and draw < 0.58:
+        if draw < 0.54:
+            return self.on_a_reservation(lane, draw) if lane.open else self.reserve(lane)
+        if draw < 0.58 and lane.settled:
             return self.repeat(lane.settled.pop())
         if draw < 0.62:
             return self.nonsense(lane)
@@ -131,6 +128,14 @@ class Operations:
         if draw < 0.84:
             return self.contend(lane)
         return self.reserve(lane)
+
+    def on_a_reservation(self, lane, draw):
+        at = self.random.randrange(len(lane.open))
+        if draw < 0.42:
+            return self.commit(lane, lane.open.pop(at))
+        if draw < 0.48:
+            return self.release(lane, lane.open.pop(at))
+        return self.extend(lane, lane.open[at])
 
     # ---- operations ---------------------------------------------------------------------------------------
 
@@ -171,6 +176,7 @@ class Operations:
         """The same request with the same key: the same answer, and nothing is held twice."""
         kind, answer = self.unary(operation)
         expect(kind == "reserve" and answer.reservation_id == id, "the first answer again", kind, answer)
+        SEEN.add("retried")
 
     def take(self, lane, hold):
         lane.slots += 1
@@ -185,7 +191,7 @@ class Operations:
         if hold.is_llm and (draw < 0.75 or hold.charged):
             # A fallback to another model is priced as that one.
             model = self.random.choice(MODELS) if self.random.random() < 0.1 else hold.model
-            usage, derived = self.usage(model, large=self.random.random() < 0.005)
+            usage, derived = self.usage(model, large=self.random.random() < 0.03)
             if hold.charged:  # totals do not fall
                 before = hold.charged
                 derived = {m: max(units, before.get(m, 0)) for m, units in derived.items()}
@@ -215,7 +221,7 @@ class Operations:
         charged_before = dict(hold.charged)
         if outcome is not None:
             charged, uncharged = outcome
-            apply(self.books, lane.tenant, hold, charged, final=not partial)
+            apply(self.books, lane.tenant, hold, charged, not partial, uncharged)
             if not partial:
                 lane.slots -= 1
 
@@ -223,6 +229,7 @@ class Operations:
             if outcome is None:
                 expect(kind == "error" and answer == "OVERAGE_REJECTED", "OVERAGE_REJECTED", kind, answer)
                 lane.open.append(hold)
+                SEEN.add(answer)
                 return
             expect(kind == "commit", "a Commit", kind, answer)
             listed = {meter: units for meter, units in charged.items() if units > 0}
@@ -230,6 +237,9 @@ class Operations:
             expect(to_dict(answer.uncharged) == uncharged, f"uncharged {uncharged}", request, answer)
             over = {m: n - hold.held.get(m, 0) for m, n in charged.items() if n > hold.held.get(m, 0)}
             expect(to_dict(answer.overage) == over, f"overage {over}", request, answer)
+            SEEN.update(name for name, told in [("overage", over), ("uncharged", uncharged), ("partial", partial)] if told)
+            if hold.run.in_debt:
+                SEEN.add("debt")
             rest = {m: n - charged.get(m, 0) for m, n in hold.held.items() if n > charged.get(m, 0)}
             rest = {} if partial else rest
             expect(to_dict(answer.released) == rest, f"released {rest}", request, answer)
@@ -264,7 +274,7 @@ class Operations:
             meter = self.random.choice(["pages", "seats", "usd_micros"])
             add[meter] = self.random.randint(1, 50)
         # What an extension means after a partial commit went over the hold is not said; so it is not asked.
-        add = {m: n for m, n in add.items() if hold.charged.get(m, 0) <= hold.held.get(m, 0)}
+        add = {m: n for m, n in add.items() if hold.actual(m) <= hold.held.get(m, 0)}
         request = pb.ExtendRequest(reservation_id=hold.id, add=to_amounts(add))
         request.by.FromSeconds(self.random.randint(0, 60))
         refused = hold.run.refusal(add) if add else None
@@ -323,6 +333,7 @@ class Operations:
 
     @staticmethod
     def expect_error(reason):
+        SEEN.add(reason)
         return lambda kind, answer: expect((kind, answer) == ("error", reason), f"error {reason}", kind, answer)
 
     def check(self, lane):

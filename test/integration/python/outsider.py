@@ -7,6 +7,7 @@ line; exits with 1 where anything differed.
 
 import argparse
 import json
+import os
 import sys
 import time
 
@@ -14,7 +15,7 @@ import grpc
 from imprest.v1 import quota_pb2 as pb, quota_pb2_grpc
 
 from audit import audit_lane, audit_reservations, audit_settled_run, audit_shared
-from books import Mismatch, expect, to_dict
+from books import SEEN, Mismatch, expect, to_dict
 from ledger import SHARED_CAPACITY, Books, apply
 from operations import TENANTS
 from worker import DEADLINE, Worker
@@ -43,6 +44,7 @@ def commit_late(stub, worker):
     for hold in worker.forgetful.open[::2]:
         answer = stub.Commit(pb.CommitRequest(reservation_id=hold.id), timeout=DEADLINE)
         expect(answer.late, "late", answer)
+        SEEN.add("late")
         expect(to_dict(answer.charged) == hold.held, f"charged {hold.held}", answer)
         for meter, bucket in hold.run.buckets.items():
             bucket.spent += hold.held.get(meter, 0)
@@ -135,6 +137,7 @@ def main():
         "runs": runs,
         "openBeforeTheEnd": sum(len(ids) for ids in open_ids.values()),
         "spentMicros": total.spent[("", "account")],
+        "seen": sorted(SEEN),
         "seconds": round(took, 1),
     }
     print(json.dumps(summary))
@@ -144,4 +147,5 @@ if __name__ == "__main__":
     try:
         main()
     except Mismatch as mismatch:
-        sys.exit(f"mismatch: {mismatch}")
+        print(f"mismatch: {mismatch}", file=sys.stderr, flush=True)
+        os._exit(1)  # at once: other threads are in the middle of their streams

@@ -94,6 +94,13 @@ class Worker(Operations, threading.Thread):
         """A message for each lane, all of them under way at once; answers are matched by their sequence."""
         outbox = queue.SimpleQueue()
         answers = self.stub.Stream(iter(outbox.get, None), timeout=DEADLINE)
+        try:
+            self.converse(outbox, answers)
+        finally:
+            outbox.put(None)
+        expect(next(answers, None) is None, "the end of the stream after the last answer")
+
+    def converse(self, outbox, answers):
         for _ in range(self.random.randint(1, 4)):
             waiting = {}
             for lane in self.lanes:
@@ -107,9 +114,6 @@ class Worker(Operations, threading.Thread):
                 steps = waiting.pop(answer.sequence)
                 self.check_results(steps, answer.results)
                 self.count("stream", len(steps))
-        outbox.put(None)
-        expect(next(answers, None) is None, "the end of the stream after the last answer")
-
     def look(self):
         """What a lane's own buckets hold while all else goes on."""
         lane = self.random.choice(self.lanes)
