@@ -32,41 +32,109 @@ const entries = (count: number): Map<string, string> =>
   new Map(times(count, (i) => [`k${i}`, "v"] as const));
 const long = (length: number): string => "x".repeat(length);
 
+const subjects: readonly [string, Some<wire.Subject>, string, string][] = [
+  ["a space", { tenant: "a b" }, "BAD_NAME", "subject.tenant"],
+  ["129 characters", { workflow: long(129) }, "BAD_NAME", "subject.workflow"],
+  ["a slash", { app: "a/b" }, "BAD_NAME", "subject.app"],
+  ["a letter with an accent", { agent: "é" }, "BAD_NAME", "subject.agent"],
+  ["invalid UTF-8", { toolset: "a\uFFFD" }, "BAD_NAME", "subject.toolset"],
+  ["17 dimensions", { dimensions: entries(17) }, "BAD_SIZE", "subject.dimensions"],
+  ["1,000 dimensions", { dimensions: entries(1000) }, "BAD_SIZE", "subject.dimensions"],
+  ["an upper-case key", { dimensions: new Map([["Run", "1"]]) }, "BAD_NAME", "subject.dimensions"],
+  ["an empty key", { dimensions: new Map([["", "1"]]) }, "BAD_NAME", "subject.dimensions"],
+  ["an empty value", { dimensions: new Map([["run", ""]]) }, "BAD_NAME", "subject.dimensions[run]"],
+  [
+    "a value of 257 characters",
+    { dimensions: new Map([["run", long(257)]]) },
+    "BAD_NAME",
+    "subject.dimensions[run]",
+  ],
+  [
+    "a fixed level as a dimension",
+    { dimensions: new Map([["tenant", "acme"]]) },
+    "BAD_NAME",
+    "subject.dimensions",
+  ],
+];
+
+const requests: readonly [string, Some<wire.ReserveRequest>, string, string][] = [
+  ["an upper-case kind", { action: { kind: "LLM" } }, "BAD_NAME", "action.kind"],
+  ["a kind of 65", { action: { kind: long(65) } }, "BAD_NAME", "action.kind"],
+  ["a space in a name", { action: { name: "gpt 4" } }, "BAD_NAME", "action.name"],
+  ["17 tags", { action: { tags: times(17, String) } }, "BAD_SIZE", "action.tags"],
+  ["a bad tag", { action: { tags: ["ok", "NO"] } }, "BAD_NAME", "action.tags[1]"],
+  [
+    "a fingerprint of 129",
+    { action: { fingerprint: long(129) } },
+    "BAD_SIZE",
+    "action.fingerprint",
+  ],
+  [
+    "65 amounts",
+    { amounts: times(65, (i) => ({ meter: `m${i}`, units: 1n })) },
+    "BAD_SIZE",
+    "amounts",
+  ],
+  ["an empty meter", { amounts: [{ units: 1n }] }, "BAD_NAME", "amounts[0].meter"],
+  ["a bad meter", { amounts: [{ meter: "A", units: 1n }] }, "BAD_NAME", "amounts[0].meter"],
+  ["-1 units", { amounts: [{ meter: "a", units: -1n }] }, "BAD_AMOUNT", "amounts[0].units"],
+  ["2^53 units", { amounts: [{ meter: "a", units: 2n ** 53n }] }, "BAD_AMOUNT", "amounts[0].units"],
+  [
+    "2^53+1 units",
+    { amounts: [{ meter: "a", units: 2n ** 53n + 1n }] },
+    "BAD_AMOUNT",
+    "amounts[0].units",
+  ],
+  [
+    "the least int64",
+    { amounts: [{ meter: "a", units: -(2n ** 63n) }] },
+    "BAD_AMOUNT",
+    "amounts[0].units",
+  ],
+  [
+    "S2: a meter twice",
+    { amounts: times(3, (i) => ({ meter: i === 1 ? "b" : "a", units: 1n })) },
+    "DUPLICATE_METER",
+    "amounts[2].meter",
+  ],
+  ["a bad model", { usage: { model: "a b" } }, "BAD_NAME", "usage.model"],
+  ["negative tokens", { usage: { inputTokens: -1n } }, "BAD_USAGE", "usage.input_tokens"],
+  ["too many bytes", { usage: { outputBytes: 2n ** 53n } }, "BAD_USAGE", "usage.output_bytes"],
+  [
+    "S5: cache above input",
+    { usage: { inputTokens: 10n, cacheReadTokens: 6n, cacheWriteTokens: 5n } },
+    "BAD_USAGE",
+    "usage.cache_write_tokens",
+  ],
+  [
+    "S5: reasoning above output",
+    { usage: { outputTokens: 1n, reasoningTokens: 2n } },
+    "BAD_USAGE",
+    "usage.reasoning_tokens",
+  ],
+  ["a ttl of 999 ms", { ttl: { nanos: 999_000_000 } }, "BAD_TTL", "ttl"],
+  ["a ttl just below 1 s", { ttl: { nanos: 999_999_999 } }, "BAD_TTL", "ttl"],
+  ["a ttl just above 24 h", { ttl: { seconds: 86_400n, nanos: 1 } }, "BAD_TTL", "ttl"],
+  ["a ttl of nothing", { ttl: {} }, "BAD_TTL", "ttl"],
+  ["a ttl of both signs", { ttl: { seconds: 5n, nanos: -1 } }, "BAD_TTL", "ttl"],
+  ["a ttl of no Duration", { ttl: { seconds: 5n, nanos: 2_000_000_000 } }, "BAD_TTL", "ttl"],
+  ["a key of 257", { idempotencyKey: long(257) }, "BAD_SIZE", "idempotency_key"],
+  ["a key that is no UTF-8", { idempotencyKey: "\uFFFD" }, "BAD_NAME", "idempotency_key"],
+];
+
+const commits: readonly [string, Some<wire.CommitRequest>, string, string][] = [
+  ["no id", { reservationId: "" }, "MISSING_FIELD", "reservation_id"],
+  ["an id of 65", { reservationId: long(65) }, "BAD_SIZE", "reservation_id"],
+  ["an unknown outcome", { outcome: 4 as never }, "BAD_ENUM", "outcome"],
+  ["a negative outcome", { outcome: -1 as never }, "BAD_ENUM", "outcome"],
+  ["an unknown source", { usageSource: 9 as never }, "BAD_ENUM", "usage_source"],
+  ["17 labels", { labels: entries(17) }, "BAD_SIZE", "labels"],
+  ["a label key of 65", { labels: new Map([[long(65), ""]]) }, "BAD_SIZE", "labels"],
+  ["a label value of 257", { labels: new Map([["a", long(257)]]) }, "BAD_SIZE", 'labels["a"]'],
+  ["a negative latency", { latency: { seconds: -1n } }, "BAD_TTL", "latency"],
+];
+
 describe("S33: what is refused, and the field that it names", () => {
-  const subjects: readonly [string, Some<wire.Subject>, string, string][] = [
-    ["a space", { tenant: "a b" }, "BAD_NAME", "subject.tenant"],
-    ["129 characters", { workflow: long(129) }, "BAD_NAME", "subject.workflow"],
-    ["a slash", { app: "a/b" }, "BAD_NAME", "subject.app"],
-    ["a letter with an accent", { agent: "é" }, "BAD_NAME", "subject.agent"],
-    ["invalid UTF-8", { toolset: "a\uFFFD" }, "BAD_NAME", "subject.toolset"],
-    ["17 dimensions", { dimensions: entries(17) }, "BAD_SIZE", "subject.dimensions"],
-    ["1,000 dimensions", { dimensions: entries(1000) }, "BAD_SIZE", "subject.dimensions"],
-    [
-      "an upper-case key",
-      { dimensions: new Map([["Run", "1"]]) },
-      "BAD_NAME",
-      "subject.dimensions",
-    ],
-    ["an empty key", { dimensions: new Map([["", "1"]]) }, "BAD_NAME", "subject.dimensions"],
-    [
-      "an empty value",
-      { dimensions: new Map([["run", ""]]) },
-      "BAD_NAME",
-      "subject.dimensions[run]",
-    ],
-    [
-      "a value of 257 characters",
-      { dimensions: new Map([["run", long(257)]]) },
-      "BAD_NAME",
-      "subject.dimensions[run]",
-    ],
-    [
-      "a fixed level as a dimension",
-      { dimensions: new Map([["tenant", "acme"]]) },
-      "BAD_NAME",
-      "subject.dimensions",
-    ],
-  ];
   test.each(subjects)("subject: %s", (_, subject, reason, field) => {
     expect(flawOf(readCheck(over(wire.CheckRequest, { subject })))).toEqual({ reason, field });
     expect(flawOf(readFilter(over(wire.ListReservationsRequest, { subject })))).toMatchObject({
@@ -74,90 +142,10 @@ describe("S33: what is refused, and the field that it names", () => {
     });
   });
 
-  const requests: readonly [string, Some<wire.ReserveRequest>, string, string][] = [
-    ["an upper-case kind", { action: { kind: "LLM" } }, "BAD_NAME", "action.kind"],
-    ["a kind of 65", { action: { kind: long(65) } }, "BAD_NAME", "action.kind"],
-    ["a space in a name", { action: { name: "gpt 4" } }, "BAD_NAME", "action.name"],
-    ["17 tags", { action: { tags: times(17, String) } }, "BAD_SIZE", "action.tags"],
-    ["a bad tag", { action: { tags: ["ok", "NO"] } }, "BAD_NAME", "action.tags[1]"],
-    [
-      "a fingerprint of 129",
-      { action: { fingerprint: long(129) } },
-      "BAD_SIZE",
-      "action.fingerprint",
-    ],
-    [
-      "65 amounts",
-      { amounts: times(65, (i) => ({ meter: `m${i}`, units: 1n })) },
-      "BAD_SIZE",
-      "amounts",
-    ],
-    ["an empty meter", { amounts: [{ units: 1n }] }, "BAD_NAME", "amounts[0].meter"],
-    ["a bad meter", { amounts: [{ meter: "A", units: 1n }] }, "BAD_NAME", "amounts[0].meter"],
-    ["-1 units", { amounts: [{ meter: "a", units: -1n }] }, "BAD_AMOUNT", "amounts[0].units"],
-    [
-      "2^53 units",
-      { amounts: [{ meter: "a", units: 2n ** 53n }] },
-      "BAD_AMOUNT",
-      "amounts[0].units",
-    ],
-    [
-      "2^53+1 units",
-      { amounts: [{ meter: "a", units: 2n ** 53n + 1n }] },
-      "BAD_AMOUNT",
-      "amounts[0].units",
-    ],
-    [
-      "the least int64",
-      { amounts: [{ meter: "a", units: -(2n ** 63n) }] },
-      "BAD_AMOUNT",
-      "amounts[0].units",
-    ],
-    [
-      "S2: a meter twice",
-      { amounts: times(3, (i) => ({ meter: i === 1 ? "b" : "a", units: 1n })) },
-      "DUPLICATE_METER",
-      "amounts[2].meter",
-    ],
-    ["a bad model", { usage: { model: "a b" } }, "BAD_NAME", "usage.model"],
-    ["negative tokens", { usage: { inputTokens: -1n } }, "BAD_USAGE", "usage.input_tokens"],
-    ["too many bytes", { usage: { outputBytes: 2n ** 53n } }, "BAD_USAGE", "usage.output_bytes"],
-    [
-      "S5: cache above input",
-      { usage: { inputTokens: 10n, cacheReadTokens: 6n, cacheWriteTokens: 5n } },
-      "BAD_USAGE",
-      "usage.cache_write_tokens",
-    ],
-    [
-      "S5: reasoning above output",
-      { usage: { outputTokens: 1n, reasoningTokens: 2n } },
-      "BAD_USAGE",
-      "usage.reasoning_tokens",
-    ],
-    ["a ttl of 999 ms", { ttl: { nanos: 999_000_000 } }, "BAD_TTL", "ttl"],
-    ["a ttl just below 1 s", { ttl: { nanos: 999_999_999 } }, "BAD_TTL", "ttl"],
-    ["a ttl just above 24 h", { ttl: { seconds: 86_400n, nanos: 1 } }, "BAD_TTL", "ttl"],
-    ["a ttl of nothing", { ttl: {} }, "BAD_TTL", "ttl"],
-    ["a ttl of both signs", { ttl: { seconds: 5n, nanos: -1 } }, "BAD_TTL", "ttl"],
-    ["a ttl of no Duration", { ttl: { seconds: 5n, nanos: 2_000_000_000 } }, "BAD_TTL", "ttl"],
-    ["a key of 257", { idempotencyKey: long(257) }, "BAD_SIZE", "idempotency_key"],
-    ["a key that is no UTF-8", { idempotencyKey: "\uFFFD" }, "BAD_NAME", "idempotency_key"],
-  ];
   test.each(requests)("request: %s", (_, request, reason, field) => {
     expect(flawOf(readReserve(aReserve(request)))).toEqual({ reason, field });
   });
 
-  const commits: readonly [string, Some<wire.CommitRequest>, string, string][] = [
-    ["no id", { reservationId: "" }, "MISSING_FIELD", "reservation_id"],
-    ["an id of 65", { reservationId: long(65) }, "BAD_SIZE", "reservation_id"],
-    ["an unknown outcome", { outcome: 4 as never }, "BAD_ENUM", "outcome"],
-    ["a negative outcome", { outcome: -1 as never }, "BAD_ENUM", "outcome"],
-    ["an unknown source", { usageSource: 9 as never }, "BAD_ENUM", "usage_source"],
-    ["17 labels", { labels: entries(17) }, "BAD_SIZE", "labels"],
-    ["a label key of 65", { labels: new Map([[long(65), ""]]) }, "BAD_SIZE", "labels"],
-    ["a label value of 257", { labels: new Map([["a", long(257)]]) }, "BAD_SIZE", 'labels["a"]'],
-    ["a negative latency", { latency: { seconds: -1n } }, "BAD_TTL", "latency"],
-  ];
   test.each(commits)("commit: %s", (_, request, reason, field) => {
     expect(flawOf(readCommit(aCommit(request)))).toEqual({ reason, field });
   });
