@@ -79,19 +79,19 @@ describe("AC1: what usage is kept under", () => {
     expect(bounded.ledgers().size).toBe(1);
   });
 
-  test("AC1: the uid is whose account it is, and the name of today is in the scope", () => {
-    const limit =
-      "{name: a, match: {workspace: W}, meter: tokens, budget: {units: 100, period: day}}";
-    const harness = engineWith(
-      policyOf(limit.replace("W", "prod"), "{old: {uid: t-1, plan: p}, acme: {plan: p}}"),
-    );
+  test("AC1: the uid is whose account it is, and scopes are told by the names of today", () => {
+    const limit = (workspace: string): string =>
+      `{name: a, match: {workspace: ${workspace}}, meter: tokens, budget: {units: 100, period: day}}`;
+    const harness = engineWith(policyOf(limit("prod"), "{old: {uid: t-1, plan: p}}"));
     harness.ok(
       aConsume({ subject: { tenant: "old", workspace: "prod" }, amounts: { tokens: 30 } }),
     );
-    harness.reload(policyOf(limit.replace("W", "test"), "{new: {uid: t-1, plan: p}}"));
-    expect(harness.balances({ tenant: "new", workspace: "test" })).toMatchObject([
-      { spentUnits: 30, scope: "tenant:new/workspace:test" },
-    ]);
+    harness.reload(policyOf(limit("test"), "{new: {uid: t-1, plan: p}}"));
+    const subject = { tenant: "new", workspace: "test" };
+    const { verdict } = harness.ok(aConsume({ subject, amounts: { tokens: 80 } }));
+    const scope = "tenant:new/workspace:test";
+    expect(verdict.denial).toMatchObject({ scope, remainingUnits: 70 });
+    expect(harness.balances(subject)).toMatchObject([{ scope, spentUnits: 30 }]);
   });
 
   test.each(["platform", "__proto__", "constructor"])(

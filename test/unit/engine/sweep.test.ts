@@ -105,28 +105,29 @@ describe("a caller who invents names", () => {
 });
 
 /** Accounts whose sweep a test moves step by step. */
-function bench() {
+function bench(bucketsPerTenant = 99) {
   const clock = createManualClock(Date.UTC(2026, 10, 21, 10));
   const funds = createFunds(createMemoryLeaseStore(clock));
   const calendar = createCalendar();
-  const accounts = createAccounts({ calendar, funds, bucketsPerTenant: 99, bucketsMax: 99 });
+  const accounts = createAccounts({ calendar, funds, bucketsPerTenant, bucketsMax: 99 });
   const policy = compilePolicy(
     aPolicy(
-      "plans: {p: {limits: [{name: a, per: [run], meter: tokens, budget: {units: 100, period: day}}]}}\ntenants: {acme: {plan: p}}",
+      "plans: {p: {limits: [{name: a, per: [run], meter: tokens, budget: {units: 100, period: day}}, {name: b, per: [run], meter: tokens, budget: {units: 100, period: day}}]}}\ntenants: {acme: {plan: p}}",
     ),
     1,
   );
   const tenant = createTenants(policy, accounts.books).get("acme");
-  const limit = tenant?.policy.limits[0];
-  if (!tenant || !limit) throw new Error("the tenant and its limit are in the policy");
+  const [first, second] = tenant?.policy.limits ?? [];
+  if (!tenant || !first || !second) throw new Error("the tenant has two limits");
   const now = { wall: clock.wall(), latest: clock.wall(), mono: clock.mono() };
   return {
     accounts,
     now,
     sweep: (steps: number) => accounts.sweep(now, steps),
-    find: (run: string) => accounts.find(tenant, limit, run, now),
-    /** Opens an account, and spends there if `units` are given. */
-    use(run: string, units: number) {
+    find: (run: string) => accounts.find(tenant, first, run, now),
+    other: second,
+    /** Opens an account, of the first limit unless said, and spends `units` there. */
+    use(run: string, units: number, limit = first) {
       const account = accounts.open(tenant, limit, run, now);
       if (!account) throw new Error("there is room");
       if (units > 0) holdBeyond(account.lease, units);
@@ -151,6 +152,18 @@ describe("SW1: what was left empty and is in use again", () => {
       expect([accounts.live(), accounts.leased().get("tokens")]).toEqual([1, 5]);
     },
   );
+
+  test("SW1: nor is a home that a tenant at its bound has lost and made again in between", () => {
+    const { accounts, use, sweep, find, other } = bench(2);
+    use("idle", 0);
+    use("used", 5, other);
+    sweep(1); // drops the idle one, and stops in its home
+    use("idle", 0, other);
+    const again = use("again", 7); // makes room, home and all
+    sweep(100);
+    expect(find("again")).toBe(again);
+    expect([accounts.live(), accounts.leased().get("tokens")]).toEqual([2, 12]);
+  });
 
   test("SW1: a book that nobody uses any more goes, and the next use opens a new one", () => {
     const { accounts, use, sweep } = bench();
