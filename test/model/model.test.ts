@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { counterexample } from "../support/counterexample.ts";
-import { someHistory, play } from "./commands.ts";
+import { play } from "./commands.ts";
+import { someHistory } from "./history.ts";
 
 /** Milliseconds of search; the default is a slice for every run of the tests. */
 const BUDGET_MS = Number(process.env["MODEL_MS"] ?? 8_000);

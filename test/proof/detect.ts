@@ -3,7 +3,8 @@
  * scenario, then the model on fixed seeds. Prints what caught a mutant and exits 1; exits 0 where nothing did.
  */
 import { readdirSync, readFileSync } from "node:fs";
-import { play as playHistory, someHistory } from "../model/commands.ts";
+import { play as playHistory } from "../model/commands.ts";
+import { someHistory } from "../model/history.ts";
 import { play } from "../scenarios/play.ts";
 import { parseScenarioFile } from "../scenarios/scenario-file.ts";
 import { counterexample } from "../support/counterexample.ts";

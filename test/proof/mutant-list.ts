@@ -75,6 +75,13 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "",
   },
   {
+    name: "overdraftIgnored",
+    rule: "policy.md",
+    file: "src/core/lease/ledger.ts",
+    find: "return spec.capacity + spec.overdraft + ledger.carried",
+    replace: "return spec.capacity + ledger.carried",
+  },
+  {
     name: "rolloverUnbounded",
     rule: "LG5",
     file: "src/core/lease/ledger.ts",
@@ -318,6 +325,13 @@ export const MUTANTS: readonly Mutant[] = [
     file: "src/engine/settlement.ts",
     find: '(caller.tenant === "" || caller.tenant === found.tenant)',
     replace: "(caller !== undefined)",
+  },
+  {
+    name: "anyCommitRepeats",
+    rule: "S20",
+    file: "src/engine/settlement.ts",
+    find: "isSameStatement(found, op)",
+    replace: "found !== undefined",
   },
   {
     name: "expiryKeepsHolds",
