@@ -1,7 +1,9 @@
 /** When an account can go: nothing is lost by dropping it (AC4). */
 import { available, free, settled, type Lease } from "./lease.ts";
+import { DAY } from "../core/time.ts";
 import type { Account } from "./books.ts";
 import type { Now } from "./now.ts";
+import { GRACE } from "./reservations.ts";
 
 type Kept = Pick<Account, "limit" | "lease">;
 
@@ -17,12 +19,16 @@ export function canGo(account: Kept, now: Now): boolean {
   const { lease } = account;
   if (lease.holds > 0) return false;
   if (isSpentOnce(account, now)) return true;
-  if (lease.spec.family !== "" && !passesNothingOn(lease)) return false;
+  if (lease.spec.family !== "" && !passesNothingOn(lease, now)) return false;
   return now.latest >= lease.spec.end || isUnused(lease, now);
 }
 
-/** No debt; and a rollover would have to count even periods that nobody touches. */
-const passesNothingOn = ({ spec, view }: Lease): boolean => spec.rollover === 0 && view.debt === 0;
+/**
+ * No debt now, none that a reservation of the period before could still make; and a rollover would have to
+ * count even periods that nobody touches.
+ */
+const passesNothingOn = ({ spec, view, usedAt }: Lease, now: Now): boolean =>
+  spec.rollover === 0 && view.debt === 0 && now.mono - usedAt >= DAY + GRACE;
 
 function isUnused(lease: Lease, now: Now): boolean {
   const { spec } = lease;

@@ -10,6 +10,7 @@ const perRun = policyOf(
   "{name: run, meter: tokens, per: [run], budget: {units: 100, period: day}}",
 );
 const inRun = (run: string) => ({ dimensions: { run } });
+const MINUTE = 60_000;
 const DAY = 86_400_000;
 
 describe("AC4: idle accounts", () => {
@@ -94,17 +95,36 @@ describe("AC4: idle accounts", () => {
   test("AC4: limits that carry debt let go of those who owe nothing", () => {
     const { ok, clock, engine, ledgers } = boundedEngine(
       policyOf(
-        "{name: a, meter: tokens, per: [user], carry_debt: true, budget: {units: 10, period: minute}}",
+        "{name: a, meter: tokens, per: [user], carry_debt: true, budget: {units: 10, period: month}}",
       ),
     );
     const of = (user: string) => ({ subject: { dimensions: { user } } });
     for (let i = 0; i < 50; i += 1) ok(aConsume({ ...of(`u${i}`), amounts: { tokens: 1 } }));
     ok(aConsume({ ...of("debtor"), amounts: { tokens: 35 }, alreadySpent: true }));
-    clock.advance(63_000);
+    clock.advance(12 * DAY);
+    clock.advance(3_000);
     expect(engine.liveBuckets()).toBe(1);
     ok(aConsume({ ...of("debtor"), amounts: { tokens: 0 }, alreadySpent: true }));
     expect([...ledgers().values()]).toMatchObject([{ spent: 25, available: -15, debt: 15 }]);
   });
+
+  test.each(["minute", "month"])(
+    "AC4: a debt that a late commit carries into a quiet %s outlives the sweeps",
+    (period) => {
+      const { ok, clock, balance } = engineWith(
+        policyOf(
+          `{name: a, meter: tokens, carry_debt: true, budget: {units: 100, period: ${period}}}`,
+        ),
+        { now: "2026-11-30T23:59:00Z" },
+      );
+      const long = ok(aReserve({ amounts: { tokens: 100 }, ttlMs: DAY / 2 })).reservationId;
+      clock.advance(MINUTE);
+      ok(aRelease(ok(aReserve({ amounts: { tokens: 0 } })).reservationId));
+      ok(aCommit(long, { amounts: { tokens: 180 } }));
+      clock.advance(3_000);
+      expect(balance({}, "a")).toMatchObject({ remainingUnits: 20, spentUnits: 80 });
+    },
+  );
 });
 
 describe("AC5: a wall clock that steps", () => {
