@@ -1,20 +1,38 @@
-import { describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { demo } from "../../../src/cli/demo.ts";
-import { createFakeHost, type FakeHost } from "../../support/fake-host.ts";
+import { createFakeHost } from "../../support/fake-host.ts";
 
-async function runDemo(seed: number, json: boolean, isTty = false): Promise<[number, FakeHost]> {
-  const host = createFakeHost([], { isTty });
-  return [await demo.run(host, { values: { seed, json }, positionals: [] }), host];
+interface Shown {
+  readonly status: number;
+  readonly stdout: string;
+  readonly cpuSeconds: number;
 }
 
-const jsonOf = (host: FakeHost) => JSON.parse(host.printed.stdout);
+async function runDemo(seed: number, json: boolean, isTty = false): Promise<Shown> {
+  const host = createFakeHost([], { isTty });
+  const before = process.cpuUsage();
+  const status = await demo.run(host, { values: { seed, json }, positionals: [] });
+  const { user, system } = process.cpuUsage(before);
+  return { status, stdout: host.printed.stdout, cpuSeconds: (user + system) / 1e6 };
+}
+
+/** Seconds on an idle machine, many times that on one that is busy with other tests. */
+const PATIENCE_MS = 180_000;
 
 describe("imprest demo", () => {
-  test("tells the incident as it is known, in one JSON object, within 20 s", async () => {
-    const [status, host] = await runDemo(1, true);
-    const told = jsonOf(host);
+  let first: Shown;
+  let again: Shown;
+  let other: Shown;
+  beforeAll(async () => {
+    first = await runDemo(1, true);
+    again = await runDemo(1, false);
+    other = await runDemo(2, false, true);
+  }, PATIENCE_MS);
+
+  test("tells the incident as it is known, in one JSON object", () => {
+    const told = JSON.parse(first.stdout);
     expect(told.claims.filter((claim: { held: boolean }) => !claim.held)).toEqual([]);
-    expect(status).toBe(0);
+    expect(first.status).toBe(0);
     expect(told.loop.stoppedBy).toBe("run-budget");
     expect(told.loop.shadowSeenAtCall).toBe(6);
     expect(told.loop.spentMicros).toBeLessThanOrEqual(25_000_000);
@@ -22,25 +40,14 @@ describe("imprest demo", () => {
     expect(told.loop.spentMicros).toBeGreaterThan(24_000_000);
     expect(told.others).toMatchObject({ refused: 0, refusedBy: {} });
     expect(told.withoutImprest.totalMicros).toBeGreaterThan(5_000_000_000);
-    expect(told.tookMs).toBeLessThan(20_000);
   });
 
-  test("comes out the same for the same seed, and holds for another", async () => {
-    const [first, second, other] = await Promise.all([
-      runDemo(2, true),
-      runDemo(2, true),
-      runDemo(3, true),
-    ]);
-    const { tookMs: _, ...one } = jsonOf(first[1]);
-    const { tookMs: __, ...two } = jsonOf(second[1]);
-    expect(one).toEqual(two);
-    expect(other[0]).toBe(0);
-    expect(jsonOf(other[1]).loop.spentMicros).not.toBe(one.loop.spentMicros);
+  test("needs well under twenty seconds of a processor", () => {
+    expect(first.cpuSeconds).toBeLessThan(15);
   });
 
-  test("without a terminal it is a plain log with a table and what to try next", async () => {
-    const [status, host] = await runDemo(1, false);
-    const { stdout } = host.printed;
+  test("without a terminal it is a plain log with a table and what to try next", () => {
+    const { status, stdout } = again;
     expect(status).toBe(0);
     expect(stdout).not.toContain("\u001b");
     expect(stdout).not.toContain("\r");
@@ -50,10 +57,17 @@ describe("imprest demo", () => {
     expect(stdout).toContain("npx imprest sidecar --policy deploy/examples/policy.yaml");
   });
 
-  test("on a terminal one line is rewritten while it goes on", async () => {
-    const [status, host] = await runDemo(1, false, true);
-    expect(status).toBe(0);
-    expect(host.printed.stdout.split("\r\u001b[2K").length).toBeGreaterThan(20);
-    expect(host.printed.stdout).toContain("✓");
+  test("comes out the same for the same seed, otherwise for another, and holds for both", () => {
+    const claimsOf = ({ stdout }: Shown) => stdout.split("\n").filter((line) => /✓|✗/.test(line));
+    const told = JSON.parse(first.stdout).claims.map(
+      ({ claim }: { claim: string }) => `✓ ${claim}`,
+    );
+    expect(claimsOf(again)).toEqual(told);
+    expect(other.status).toBe(0);
+    expect(claimsOf(other)).not.toEqual(told);
+  });
+
+  test("on a terminal one line is rewritten while it goes on", () => {
+    expect(other.stdout.split("\r\u001b[2K").length).toBeGreaterThan(20);
   });
 });

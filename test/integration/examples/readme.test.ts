@@ -55,7 +55,12 @@ describe("against the sidecar that the README starts", () => {
     const python = await preparePython();
     if (typeof python === "string") return context.skip(python);
     await python.close();
-    // A folder as the reader's clone, with a virtual environment that has its packages already.
+    const [venv, install, ...rest] = commandsOf("first_call.py").split("\n");
+    // These two are what preparePython has done already.
+    expect([venv, install]).toEqual([
+      "python3 -m venv .venv",
+      ".venv/bin/python -m pip install -q -r deploy/examples/python/requirements.txt",
+    ]);
     const clone = await mkdtemp(path.join(tmpdir(), "imprest-readme-"));
     try {
       for (const name of ["proto", "deploy"]) {
@@ -63,7 +68,7 @@ describe("against the sidecar that the README starts", () => {
       }
       await symlink(python.venv, path.join(clone, ".venv"));
       const env = { IMPREST_ADDRESS: sidecar.address, PYTHONDONTWRITEBYTECODE: "1" };
-      const ran = await runShell(commandsOf("first_call.py"), { cwd: clone, env });
+      const ran = await runShell(rest.join("\n"), { cwd: clone, env });
       expect(ran).toMatchObject({ status: 0, stdout: CHARGED });
     } finally {
       await rm(path.join(python.venv, "imprest"), { recursive: true, force: true });
