@@ -83,9 +83,9 @@ describe("AC1: what usage is kept under", () => {
     const limit = (workspace: string): string =>
       `{name: a, match: {workspace: ${workspace}}, meter: tokens, budget: {units: 100, period: day}}`;
     const harness = engineWith(policyOf(limit("prod"), "{old: {uid: t-1, plan: p}}"));
-    harness.ok(
-      aConsume({ subject: { tenant: "old", workspace: "prod" }, amounts: { tokens: 30 } }),
-    );
+    const before = { tenant: "old", workspace: "prod" };
+    for (let i = 0; i < 2; i += 1)
+      harness.ok(aConsume({ subject: before, amounts: { tokens: 15 } }));
     harness.reload(policyOf(limit("test"), "{new: {uid: t-1, plan: p}}"));
     const subject = { tenant: "new", workspace: "test" };
     const { verdict } = harness.ok(aConsume({ subject, amounts: { tokens: 80 } }));
