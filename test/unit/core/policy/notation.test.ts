@@ -96,6 +96,8 @@ test.each([
 test("a share of units is exact where the product does not fit a number, and is rounded down", () => {
   expect(shareOf(MAX_UNITS, 999_999)).toBe(9_007_190_247_541_736);
   expect(shareOf(3, 500_000)).toBe(1);
+  // In floats the product is rounded up past a whole number: 1,666,665,000,000,001.
+  expect(shareOf(5_000_000_000_000_003, 333_333)).toBe(1_666_665_000_000_000);
 });
 
 describe("decimals keep what was written, without an exponent", () => {
