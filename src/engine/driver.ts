@@ -6,10 +6,9 @@
  *   EN3  Of equal keys the first answer that held, charged or settled something stands (S28).
  */
 import { freshOr, type Keys } from "./idempotency.ts";
-import type { Commit, Operation } from "../core/operation.ts";
+import type { Operation } from "../core/operation.ts";
 import { compilePolicy } from "../core/policy/compile.ts";
 import type { PolicyDocument } from "../core/policy/document.ts";
-import { isRejection, type Rejection } from "../core/rejection.ts";
 import type { Answer } from "../core/verdict.ts";
 import type { Calendar } from "../ports/calendar.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -157,14 +156,8 @@ function run(core: Core, turn: Turn, op: Operation, done: Done<Answer>): void {
     case "extend":
       return freshOr(keys, done, (finish) => extend(core, turn, op, finish));
     case "commit":
-      return freshOr(keys, done, (finish) => finish(commitOnce(core, turn, op)));
+      return freshOr(keys, done, (finish) => finish(commit(core, turn, op)));
     case "release":
       return freshOr(keys, done, (finish) => finish(release(core, turn, op)));
   }
-}
-
-function commitOnce(core: Core, turn: Turn, op: Commit): Answer | Rejection {
-  const answer = commit(core, turn, op);
-  if (isRejection(answer)) core.log.debug({ reason: answer.reason }, "commit refused");
-  return answer;
 }

@@ -34,6 +34,8 @@ export interface Funds {
 
 export const isFault = (answer: object): answer is StoreFault => "fault" in answer;
 
+const ignore = (): void => undefined;
+
 export function createFunds(store: LeaseStore): Funds {
   const touched: Lease[] = [];
 
@@ -70,29 +72,32 @@ export function createFunds(store: LeaseStore): Funds {
         const lacking = units - free(lease);
         if (lacking <= 0) return units;
         const need = tries === 0 ? lacking : Math.min(lacking, Math.max(0, lease.view.available));
-        if (need > 0) exchange([lease], [block(lease, need)], () => undefined);
+        if (need > 0) exchange([lease], [block(lease, need)], ignore);
       }
       return Math.min(units, free(lease));
     },
     touch(lease) {
+      if (lease.touched) return;
+      lease.touched = true;
       touched.push(lease);
     },
     flush() {
       if (touched.length === 0) return;
-      const leases = [...new Set(touched.splice(0))].filter(
-        (lease) => lease.dirty || free(lease) > 0,
-      );
-      if (leases.length === 0) return;
-      for (const lease of leases) returnFree(lease);
-      exchange(
-        leases,
-        leases.map((lease) => block(lease, 0)),
-        () => undefined,
-      );
+      const leases: Lease[] = [];
+      const blocks: LedgerBlock[] = [];
+      for (const lease of touched) {
+        lease.touched = false;
+        if (!lease.dirty && free(lease) === 0) continue;
+        returnFree(lease);
+        leases.push(lease);
+        blocks.push(block(lease, 0));
+      }
+      touched.length = 0;
+      if (blocks.length > 0) exchange(leases, blocks, ignore);
     },
     close(lease) {
       returnFree(lease);
-      exchange([lease], [block(lease, 0, true)], () => undefined);
+      exchange([lease], [block(lease, 0, true)], ignore);
     },
   };
   return funds;

@@ -46,6 +46,8 @@ export interface Lease {
   notified: number;
   /** The store has to hear of it at the end of the turn. (A hold of granted units can wait.) */
   dirty: boolean;
+  /** It is on the list of those to be looked at at the end of the turn. */
+  touched: boolean;
   /** Its period is over, or its limit gone: forgotten as soon as nothing is held. */
   retired: boolean;
 }
@@ -76,6 +78,7 @@ export const createLease = (
   usedAt: mono,
   notified: 0,
   dirty: false,
+  touched: false,
   retired: false,
 });
 

@@ -103,7 +103,6 @@ export function decision(the: Case, op: OperationName, opinion: Opinion): Verdic
   if (denial) {
     const refusal = governing(opinion.ruling.refusals);
     core.telemetry.denied(refusal?.label ?? "", denial.reason);
-    core.log.debug({ op, tenant, limit: denial.limit, reason }, "denied");
   }
   for (const { refusal } of opinion.ruling.shadow) core.telemetry.shadowDenied(refusal.label);
   const dollars = opinion.standings.some(({ limit }) => limit.meter === "usd_micros");
