@@ -154,6 +154,17 @@ describe("CH3: a running total", () => {
     });
   });
 
+  test("CH3: a held meter that it does not state waits, and the last commit charges it (S21)", () => {
+    const { ok, balance } = engineWith(
+      "plans: {p: {limits: [{name: t, meter: tokens, budget: {units: 99, period: day}}, {name: u, meter: pages, budget: {units: 99, period: day}}]}}\ntenants: {acme: {plan: p}}",
+    );
+    const { reservationId } = ok(aReserve({ amounts: { tokens: 50, pages: 7 } }));
+    expect(ok(aCommit(reservationId, { ...tokens(20), partial: true })).charged).toEqual(of(20));
+    expect(balance({}, "u")).toMatchObject({ spentUnits: 0, localReservedUnits: 7 });
+    ok(aCommit(reservationId, tokens(30)));
+    expect(balance({}, "u")).toMatchObject({ spentUnits: 7, localReservedUnits: 0 });
+  });
+
   test("CH3: its release gives back what is left of the hold, and no more", () => {
     const { ok, balance } = withLimits(limit("a", 100, "overage: debt"));
     const { reservationId } = ok(aReserve(tokens(50)));

@@ -108,6 +108,19 @@ describe("AC4: idle accounts", () => {
     expect([...ledgers().values()]).toMatchObject([{ spent: 25, available: -15, debt: 15 }]);
   });
 
+  test("AC4: carried units are not slept away, however quiet the new period is", () => {
+    const { ok, clock, balance } = engineWith(
+      policyOf("{name: a, meter: tokens, budget: {units: 100, period: month, rollover: 30}}"),
+      { now: "2026-11-30T23:59:00Z" },
+    );
+    ok(aConsume({ amounts: { tokens: 80 } }));
+    clock.advance(MINUTE);
+    expect(balance({}, "a")).toMatchObject({ remainingUnits: 120 });
+    clock.advance(5 * DAY);
+    clock.advance(3_000);
+    expect(balance({}, "a")).toMatchObject({ remainingUnits: 120, limitUnits: 120 });
+  });
+
   test.each(["minute", "month"])(
     "AC4: a debt that a late commit carries into a quiet %s outlives the sweeps",
     (period) => {

@@ -83,6 +83,15 @@ describe("RE2: expiry is decided by the clock", () => {
     expect(ok(aCommit(reservationId)).late).toBe(true);
   });
 
+  test("RE2: a release after it gives back nothing twice, and leaves the late commit to come (S20)", () => {
+    const { ok, clock, balance } = engineWith(policy);
+    const { reservationId } = ok(aReserve({ ...hundred, ttlMs: 5 * SECOND }));
+    clock.advanceWithoutTimers(5 * SECOND);
+    expect(ok(aRelease(reservationId)).released).toEqual([]);
+    expect(ok(aCommit(reservationId, { amounts: { tokens: 40 } })).late).toBe(true);
+    expect(balance({}, "a")).toMatchObject({ spentUnits: 40, remainingUnits: 60 });
+  });
+
   test("RE2: a process that slept through expiry and grace finds both done", () => {
     const { ok, run, clock, balance } = engineWith(
       policy.replace("budget:", "on_expiry: charge, budget:"),
