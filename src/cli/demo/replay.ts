@@ -69,7 +69,8 @@ export async function replayTraffic(
   const failures: unknown[] = [];
   for (const call of traffic) {
     await pace.before(call, replay);
-    while (inFlight.size >= IN_FLIGHT) await Promise.race(inFlight);
+    // The oldest alone: a race would leave a listener on each of the others, every time.
+    while (inFlight.size >= IN_FLIGHT) await inFlight.values().next().value;
     if (failures.length > 0) break;
     const run = `${call.tenant}/${call.run}`;
     const landed = (runs.get(run) ?? Promise.resolve())
