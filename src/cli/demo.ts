@@ -12,7 +12,7 @@ import { connect, type QuotaConnection } from "./client.ts";
 import { defineCommand, type Command } from "./command.ts";
 import { type Pace, replayTraffic } from "./demo/replay.ts";
 import { createScreen, drawOutcome, type Outcome, type Screen } from "./demo/screen.ts";
-import { checkClaims, readBalances } from "./demo/story.ts";
+import { checkClaims, formatCount, readBalances } from "./demo/story.ts";
 import { summarize } from "./demo/summary.ts";
 import { type ModelCall, planTraffic, TENANTS } from "./demo/traffic.ts";
 import { chargeUnguarded } from "./demo/unguarded.ts";
@@ -76,7 +76,7 @@ async function play(host: Host, traffic: readonly ModelCall[], screen: Screen): 
   try {
     const policy = fileURLToPath(new URL(POLICY, host.root));
     screen.line(
-      `${TENANTS} tenants, one provider account, a day of ${traffic.length} model calls; policy: ${POLICY}`,
+      `${TENANTS} tenants, one provider account, a day of ${formatCount(traffic.length)} model calls; policy: ${POLICY}`,
     );
     const guarded = await withSidecar(host, { folder, policy }, async (quota) => {
       const replay = await replayTraffic(

@@ -3,7 +3,7 @@ import type { Host } from "../host.ts";
 import { inkFor, table, type Ink } from "../ink.ts";
 import { reasonOf } from "./answer.ts";
 import type { Replay } from "./replay.ts";
-import { type Balances, type Claim, formatUsd, totalMicros } from "./story.ts";
+import { type Balances, type Claim, formatCount, formatUsd, totalMicros } from "./story.ts";
 import { LOOP_RUN, LOOP_TENANT, type Side, TENANTS } from "./traffic.ts";
 import type { Unguarded } from "./unguarded.ts";
 
@@ -27,8 +27,6 @@ export const clockOf = (atSeconds: number): string => {
     .map((n) => String(n).padStart(2, "0"))
     .join(":");
 };
-
-const countText = (n: number): string => n.toLocaleString("en-US");
 
 export function createScreen(host: Pick<Host, "stdout" | "env">): Screen {
   const { stdout } = host;
@@ -93,11 +91,16 @@ function spellRefusal({ call, denial }: NonNullable<Replay["stopped"]>): string 
   return `${denial.limit} refuses the loop's call ${call}: ${reasonOf(denial)}, ${left} left of ${limit}`;
 }
 
+/** Fits into eighty columns. */
 function statusLine(atSeconds: number, { tallies: { loop, others } }: Replay): string {
-  const refused = loop.refused === 0 ? "" : `, ${countText(loop.refused)} refused`;
+  const loopCalls =
+    loop.refused === 0
+      ? `${formatCount(loop.admitted)} calls`
+      : `${formatCount(loop.refused)} refused`;
+  const othersCalls = `${formatCount(others.admitted)} calls, ${formatCount(others.refused)} refused`;
   return [
-    `${clockOf(atSeconds)}  the loop: ${formatUsd(loop.spentMicros)} in ${countText(loop.admitted)} calls${refused}`,
-    `the other ${TENANTS - 1}: ${formatUsd(others.spentMicros)} in ${countText(others.admitted)} calls, ${countText(others.refused)} refused`,
+    `${clockOf(atSeconds)}  loop: ${formatUsd(loop.spentMicros)}, ${loopCalls}`,
+    `other ${TENANTS - 1}: ${formatUsd(others.spentMicros)}, ${othersCalls}`,
   ].join(" · ");
 }
 
@@ -128,8 +131,8 @@ export function drawOutcome(
     const spent = tallies.reduce((sum, tally) => sum + tally.spentMicros, 0);
     return [
       name,
-      countText(admitted),
-      countText(refused),
+      formatCount(admitted),
+      formatCount(refused),
       formatUsd(spent),
       formatUsd(unguardedMicros),
     ];
@@ -145,14 +148,14 @@ export function drawOutcome(
   for (const tally of [loop, neighbours, others]) {
     for (const [by, times] of tally.refusedBy) {
       const scope = tally === loop ? ` at tenant:${LOOP_TENANT}/run:${LOOP_RUN}` : "";
-      screen.line(`Refused ${countText(times)} times by ${by}${scope}.`);
+      screen.line(`Refused ${formatCount(times)} times by ${by}${scope}.`);
     }
   }
   if (unguarded.emptyAtSeconds !== undefined) {
     const account = formatUsd(balances.provider.limitMicros);
     const empty = `With no Imprest the account's ${account} are gone at ${clockOf(unguarded.emptyAtSeconds)}`;
     screen.line(
-      `${empty}; from then on ${countText(unguarded.othersFailed)} calls of the other ${TENANTS - 1} fail.`,
+      `${empty}; from then on ${formatCount(unguarded.othersFailed)} calls of the other ${TENANTS - 1} fail.`,
     );
   }
   screen.line("");

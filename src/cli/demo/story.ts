@@ -103,7 +103,7 @@ export function checkClaims(
         neighbours.admitted === countOf("neighbours"),
     },
     {
-      claim: `the other ${TENANTS - 1} tenants had no denial in ${others.admitted} calls`,
+      claim: `the other ${TENANTS - 1} tenants had no denial in ${formatCount(others.admitted)} calls`,
       held:
         others.refused === 0 &&
         others.admitted === countOf("others") &&
@@ -124,6 +124,11 @@ export function checkClaims(
 
 export const totalMicros = (unguarded: Unguarded): number =>
   unguarded.loopMicros + unguarded.neighboursMicros + unguarded.othersMicros;
+
+const whole = new Intl.NumberFormat("en-US");
+
+/** "1,234". */
+export const formatCount = (count: number): string => whole.format(count);
 
 const dollars = new Intl.NumberFormat("en-US", { style: "currency", currency: "USD" });
 
