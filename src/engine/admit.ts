@@ -11,7 +11,7 @@ import type { BookedBreaker } from "./books.ts";
 import { isRefused, type Case, type Decided } from "./case.ts";
 import type { Core } from "./core.ts";
 import { isFault, type Want } from "./funds.ts";
-import { free, hold, holdBeyond, type Lease } from "./lease.ts";
+import { countable, free, hold, holdBeyond, type Lease } from "./lease.ts";
 import { openLeases, standingsOf } from "./places.ts";
 import { look } from "./look.ts";
 import type { Hold, Reservation } from "./reservations.ts";
@@ -52,20 +52,22 @@ export function holdAll(core: Core, standings: readonly Standing[]): Hold[] {
   const holds: Hold[] = [];
   for (const { limit, bucket, lease, need, scope } of standings) {
     if (!lease) continue;
-    holdAt(lease, need, limit.mode === "enforce");
+    const held = holdAt(lease, need, limit.mode === "enforce");
     lease.holds++;
     core.funds.touch(lease);
     tellSteps(core, limit, lease);
-    holds.push({ limit, bucket, lease, scope, meter: limit.meter, held: need, charged: 0 });
+    holds.push({ limit, bucket, lease, scope, meter: limit.meter, held, charged: 0 });
   }
   return holds;
 }
 
-/** `granted`: all units are free here; otherwise what is lacking counts beyond. */
-export function holdAt(lease: Lease, units: number, granted: boolean): void {
-  const beyond = granted ? 0 : Math.max(0, units - free(lease));
+/** `granted`: all units are free here; otherwise what is lacking counts beyond. Returns what is held. */
+export function holdAt(lease: Lease, units: number, granted: boolean): number {
+  const lacking = granted ? 0 : Math.max(0, units - free(lease));
+  const beyond = countable(lease, lacking);
   if (beyond > 0) holdBeyond(lease, beyond);
-  hold(lease, units - beyond);
+  hold(lease, units - lacking);
+  return units - lacking + beyond;
 }
 
 export type Circuits = Reservation["circuits"];

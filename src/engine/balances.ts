@@ -14,6 +14,7 @@ import { available, createLease, debt, free, settled, type Lease } from "./lease
 import type { Now } from "./now.ts";
 import { tenantOf } from "./prepare.ts";
 import type { Reservation } from "./reservations.ts";
+import type { Line } from "./tally.ts";
 import type { Tenant } from "./tenants.ts";
 
 /** Bounds an answer: buckets of one limit that differ by action or name alone. */
@@ -75,6 +76,10 @@ function actionOf(limit: CompiledLimit, bucket: string): Action {
   return { ...NO_ACTION, kind: valueOf("action"), name: valueOf("name") };
 }
 
+/** S30 the other way round: limit − spent − remaining + what is available here. */
+const leasedOf = (lease: Lease, spent: number, remaining: number): number =>
+  Math.min(Math.max(0, lease.view.limit - spent - (remaining - free(lease))), MAX_UNITS);
+
 function balanceOf(limit: CompiledLimit, scope: string, lease: Lease, now: Now): Balance {
   const { spec, view } = lease;
   const isRate = spec.kind === "rate";
@@ -87,7 +92,7 @@ function balanceOf(limit: CompiledLimit, scope: string, lease: Lease, now: Now):
     meter: limit.meter,
     limitUnits: view.limit,
     spentUnits: spent,
-    leasedUnits: isRate ? local : Math.max(0, view.limit - spent - remaining + local),
+    leasedUnits: isRate ? local : leasedOf(lease, spent, remaining),
     remainingUnits: remaining,
     debtUnits: limit.mode === "enforce" ? debt(lease, now.mono) : 0,
     ...(spec.kind === "budget" && spec.end < MAX_UNITS && { resetsAt: spec.end }),
@@ -136,14 +141,18 @@ const viewOf = (reservation: Reservation): ReservationView => ({
   reservationId: reservation.id,
   subject: reservation.subject,
   action: reservation.action,
-  reserved: listed(reservation),
-  charged: [...reservation.charged].map(([meter, units]) => ({ meter, units })),
+  reserved: listed(reservation)
+    .filter(({ reserved }) => reserved > 0)
+    .map(({ meter, reserved }) => ({ meter, units: reserved })),
+  charged: listed(reservation)
+    .filter(({ stated }) => stated)
+    .map(({ meter, charged }) => ({ meter, units: charged })),
   createdAt: reservation.createdAt,
   expiresAt: reservation.expiresAt,
 });
 
 /** `requests` where a limit counts it (S1). */
-const listed = ({ amounts, holds }: Reservation): ReservationView["reserved"] =>
+const listed = ({ lines, holds }: Reservation): readonly Line[] =>
   holds.some(({ meter }) => meter === "requests")
-    ? amounts
-    : amounts.filter(({ meter }) => meter !== "requests");
+    ? lines
+    : lines.filter(({ meter }) => meter !== "requests");

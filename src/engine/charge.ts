@@ -10,11 +10,11 @@
  *   CH3  A running total never falls: a lower one changes nothing (S22).
  */
 import type { Amount } from "../core/operation.ts";
-import type { Units } from "../core/units.ts";
+import { MAX_UNITS, type Units } from "../core/units.ts";
 import type { Case } from "./case.ts";
 import type { Core } from "./core.ts";
 import type { Timed } from "./deadline-heap.ts";
-import { pay, unhold, type Lease } from "./lease.ts";
+import { countable, pay, unhold, type Lease } from "./lease.ts";
 import type { Now } from "./now.ts";
 import type { Hold } from "./reservations.ts";
 import { tellSteps } from "./verdicts.ts";
@@ -57,7 +57,8 @@ export function findShares(
       return { rejectedBy: hold };
     }
     const capped = mode === "enforce" && rule.overage === "cap";
-    shares.push({ hold, held, covered, beyond: capped ? 0 : rest, uncharged: capped ? rest : 0 });
+    const beyond = capped ? 0 : countable(hold.lease, rest);
+    shares.push({ hold, held, covered, beyond, uncharged: capped ? rest : 0 });
   }
   return shares;
 }
@@ -78,7 +79,7 @@ export function paySharesAt(core: Core, shares: readonly Share[]): void {
     const owed = limit.mode === "enforce";
     pay(lease, { held, covered, beyond, owed });
     hold.held -= held;
-    hold.charged += held + covered + beyond + uncharged;
+    hold.charged = Math.min(hold.charged + held + covered + beyond + uncharged, MAX_UNITS);
     core.funds.touch(lease);
     tellSteps(core, limit, lease);
     const { maxDebt } = limit.rule;

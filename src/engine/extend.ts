@@ -1,6 +1,7 @@
 /** Extend: the heartbeat of a long action, and more units for it, all or nothing (S25). */
 import type { Amount, Extend } from "../core/operation.ts";
 import { isRejection, reject, type Rejection } from "../core/rejection.ts";
+import { MAX_UNITS } from "../core/units.ts";
 import type { ExtendAnswer } from "../core/verdict.ts";
 import type { Done } from "../ports/quota.ts";
 import { holdAt } from "./admit.ts";
@@ -14,6 +15,7 @@ import type { Hold, Reservation } from "./reservations.ts";
 import { newRuling, ruleSize, ruleSuspension, ruleUnits } from "./ruling.ts";
 import { findReservation, rebind, renew } from "./settlement.ts";
 import type { Standing } from "./standing.ts";
+import { lineOf } from "./tally.ts";
 import type { Tenant } from "./tenants.ts";
 import type { Turn } from "./turn.ts";
 import { capsAt, decision, tellSteps } from "./verdicts.ts";
@@ -82,12 +84,13 @@ function moreOf(reservation: Reservation, add: readonly Amount[]): More[] {
 
 /** Request maxima hold for all that one reservation takes, however often it is extended. */
 function maxima(tenant: Tenant, reservation: Reservation, add: readonly Amount[]): Standing[] {
-  const { subject, action, amounts } = reservation;
+  const { subject, action, lines } = reservation;
   return tenant.policy.limits.flatMap((limit) => {
     const added = addedTo(add, limit.meter);
     if (added === undefined || keepsAccount(limit)) return [];
     if (!limit.matcher.applies(subject, action)) return [];
-    const need = added + (addedTo(amounts, limit.meter) ?? 0);
+    const held = lines.find(({ meter }) => meter === limit.meter)?.reserved ?? 0;
+    const need = added + held;
     const scope = limit.scope.text(tenant.policy.name, subject, action);
     return [{ limit, bucket: "", scope, need, lease: undefined }];
   });
@@ -108,14 +111,17 @@ function holdMore(
 ): void {
   for (const { hold, standing } of more) {
     const { lease, limit } = hold;
-    holdAt(lease, standing.need, limit.mode === "enforce");
-    hold.held += standing.need;
+    hold.held += holdAt(lease, standing.need, limit.mode === "enforce");
     core.funds.touch(lease);
     tellSteps(core, limit, lease);
   }
-  const amounts = new Map(reservation.amounts.map(({ meter, units }) => [meter, units]));
-  for (const { meter, units } of add) amounts.set(meter, (amounts.get(meter) ?? 0) + units);
-  reservation.amounts = Array.from(amounts, ([meter, units]) => ({ meter, units }));
+  for (const { meter, units } of add) addTo(reservation, meter, units);
+}
+
+/** What one reservation holds of a meter stops at 2^53−1, like every other count. */
+function addTo({ lines }: Reservation, meter: string, units: number): void {
+  const line = lineOf(lines, meter);
+  line.reserved = Math.min(line.reserved + units, MAX_UNITS);
 }
 
 function askedOf(

@@ -105,8 +105,21 @@ export function createFunds(store: LeaseStore): Funds {
 
 /** Credits a grant after it was received: totals, so that a repeated answer adds nothing. */
 function learn(lease: Lease, answer: LedgerAnswer, sent: LedgerBlock): void {
+  lease.view = answer.view;
+  if (answer.folded) return foldOff(lease, answer.granted, sent);
   lease.granted = Math.max(lease.granted, answer.granted);
   lease.toldSpent = Math.max(lease.toldSpent, sent.spent);
   lease.toldBeyond = Math.max(lease.toldBeyond, sent.beyond);
-  lease.view = answer.view;
+}
+
+/** What was sent is folded at the store: what came after it stays here. */
+function foldOff(lease: Lease, granted: Units, sent: LedgerBlock): void {
+  lease.granted = granted;
+  lease.spent -= sent.spent;
+  lease.returned -= sent.returned;
+  lease.beyond -= sent.beyond;
+  lease.overage -= sent.overage;
+  lease.refunded -= sent.refunded;
+  lease.toldSpent = 0;
+  lease.toldBeyond = 0;
 }

@@ -14,7 +14,7 @@
 import { assert } from "../core/assert.ts";
 import type { LedgerBlock, LedgerSpec, LedgerView } from "../core/lease/ledger.ts";
 import { refill } from "../core/limit/rate.ts";
-import type { Units } from "../core/units.ts";
+import { MAX_UNITS, type Units } from "../core/units.ts";
 
 /** Changed in place: one owner, the engine. */
 export interface Lease {
@@ -84,10 +84,11 @@ export const createLease = (
 
 /** Units that may be taken here and now. */
 export const free = (lease: Lease): Units =>
-  lease.granted + lease.beyond - lease.spent - lease.returned - lease.reserved;
+  lease.granted - lease.returned + (lease.beyond - lease.spent) - lease.reserved;
 
 /** Settled by the fleet as last heard, and here since. */
-export const settled = (lease: Lease): Units => lease.view.spent + lease.spent - lease.toldSpent;
+export const settled = (lease: Lease): Units =>
+  Math.min(lease.view.spent + (lease.spent - lease.toldSpent), MAX_UNITS);
 
 /**
  * What an operation could take: at the store as last heard, brought up to now, and here. A budget's overdraft
@@ -95,7 +96,7 @@ export const settled = (lease: Lease): Units => lease.view.spent + lease.spent -
  */
 export function available(lease: Lease, mono: number): number {
   const here = free(lease) - (lease.beyond - lease.toldBeyond);
-  return levelAt(lease.spec, lease.view, mono) + here;
+  return Math.max(levelAt(lease.spec, lease.view, mono) + here, -MAX_UNITS);
 }
 
 /** What the store could grant at `mono`, if nobody takes anything. */
@@ -120,6 +121,10 @@ export function hold(lease: Lease, units: Units): void {
   } else lease.reserved += units;
   assert(free(lease) >= 0, "LE1");
 }
+
+/** How much of `units` can still be counted beyond what was granted: counters stop at 2^53−1. */
+export const countable = (lease: Lease, units: Units): Units =>
+  Math.max(0, Math.min(units, MAX_UNITS - lease.granted - lease.beyond));
 
 /** Holds `units` that nobody granted: soft and shadow limits, and what has already happened. */
 export function holdBeyond(lease: Lease, units: Units): void {

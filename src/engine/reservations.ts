@@ -19,7 +19,7 @@ import { MINUTE, type DurationMs, type EpochMs } from "../core/time.ts";
 import type { Units } from "../core/units.ts";
 import { createDeadlineHeap, type Timed } from "./deadline-heap.ts";
 import type { Lease } from "./lease.ts";
-import type { Tally } from "./tally.ts";
+import type { Line, Tally } from "./tally.ts";
 
 /** How long after expiry a commit is charged all the same (S19). */
 export const GRACE: DurationMs = 10 * MINUTE;
@@ -51,12 +51,9 @@ export interface Reservation extends Timed {
   readonly tenant: string;
   readonly subject: Subject;
   readonly action: Action;
-  /** Reserved so far, extensions included; each meter once. */
-  amounts: readonly Amount[];
+  /** Each meter once. */
+  readonly lines: Line[];
   readonly holds: readonly Hold[];
-  /** Charged, and left uncharged by a cap, so far: by meter, in totals. */
-  readonly charged: Map<string, Units>;
-  readonly uncharged: Map<string, Units>;
   /** Breakers that hear of its end. */
   readonly circuits: readonly { readonly breaker: CompiledBreaker; readonly circuit: Circuit }[];
   readonly createdAt: EpochMs;

@@ -12,6 +12,7 @@ import { lookAt, standingsOf } from "./places.ts";
 import { prepare } from "./prepare.ts";
 import type { Reservation } from "./reservations.ts";
 import { newRuling, ruleEarly, ruleSize, ruleUnits } from "./ruling.ts";
+import { newLine } from "./tally.ts";
 import type { Turn } from "./turn.ts";
 import { capsAt, decision } from "./verdicts.ts";
 
@@ -133,10 +134,8 @@ function open(the: Case, { ttlMs, action }: Reserve, { standings }: Decided): Re
     tenant: asked.tenant.policy.name,
     subject: asked.subject,
     action,
-    amounts: withRequests(asked),
+    lines: withRequests(asked).map(({ meter, units }) => newLine(meter, units)),
     holds,
-    charged: new Map(),
-    uncharged: new Map(),
     circuits,
     createdAt: now.wall,
     createdMono: now.mono,

@@ -5,7 +5,7 @@
  * commit does not state is charged as it was reserved, and in a partial one it waits (S21, S22).
  */
 import { derive } from "../core/money/derive.ts";
-import type { Commit, Release } from "../core/operation.ts";
+import type { Amount, Commit, Release } from "../core/operation.ts";
 import { isRejection, reject, type Rejection } from "../core/rejection.ts";
 import { DAY } from "../core/time.ts";
 import type { Units } from "../core/units.ts";
@@ -22,7 +22,7 @@ import type { Hold, Reservation, Settled } from "./reservations.ts";
 import { newRuling, ruleSuspension, ruleUnits } from "./ruling.ts";
 import type { Standing } from "./standing.ts";
 import { capsAt, verdictOf } from "./verdicts.ts";
-import { ALLOWED, commitAnswer, releaseAnswer, tallyOf } from "./tally.ts";
+import { ALLOWED, commitAnswer, lineOf, releaseAnswer, tallyOf } from "./tally.ts";
 
 const isLive = (found: Reservation | Settled): found is Reservation =>
   found.state === "open" || found.state === "expired";
@@ -67,21 +67,21 @@ const settledOtherwise = (settled: Settled): Rejection =>
       )
     : reject("ALREADY_SETTLED", `the reservation is already ${settled.state}`, "reservation_id");
 
-/** What the commit states, by meter, its derived meters included. */
-function statedBy(
-  core: Core,
-  reservation: Reservation,
-  op: Commit,
-): ReadonlyMap<string, Units> | Rejection {
-  const { usage } = op;
-  if (!usage && op.amounts.length === 0) return new Map();
-  const unknownMeter = checkMeters(core, op.amounts, "amounts");
+/** What the commit states, its derived meters included. */
+function statedBy(core: Core, reservation: Reservation, op: Commit): readonly Amount[] | Rejection {
+  const { amounts, usage } = op;
+  if (!usage && amounts.length === 0) return amounts;
+  const unknownMeter = checkMeters(core, amounts, "amounts");
   if (unknownMeter) return unknownMeter;
-  const request = { action: reservation.action, amounts: op.amounts, usage };
-  const derived = derive(core.policy.tariff, request, "commit");
+  const derived = derive(
+    core.policy.tariff,
+    { action: reservation.action, amounts, usage },
+    "commit",
+  );
   if (isRejection(derived)) return derived;
-  if (derived.unpriced !== "") core.telemetry.unpriced();
-  return new Map(derived.amounts.map(({ meter, units }) => [meter, units]));
+  const dollars = reservation.holds.some(({ meter }) => meter === "usd_micros");
+  if (derived.unpriced !== "" && dollars) core.telemetry.unpriced();
+  return derived.amounts;
 }
 
 export function commit(core: Core, turn: Turn, op: Commit): CommitAnswer | Rejection {
@@ -95,45 +95,47 @@ export function commit(core: Core, turn: Turn, op: Commit): CommitAnswer | Rejec
   rebind(core, found, turn.now);
   const stated = statedBy(core, found, op);
   if (isRejection(stated)) return stated;
-  const reserved = new Map(found.amounts.map(({ meter, units }) => [meter, units]));
-  const total = (meter: string): Units | undefined =>
-    stated.get(meter) ?? (op.partial ? undefined : (reserved.get(meter) ?? 0));
+  const total = (meter: string): Units | undefined => {
+    for (const amount of stated) if (amount.meter === meter) return amount.units;
+    return op.partial ? undefined : found.lines.find((line) => line.meter === meter)?.reserved;
+  };
   const shares = findShares(core, found.holds, (hold) => total(hold.meter), "refuse");
-  if ("rejectedBy" in shares) {
-    const { limit } = shares.rejectedBy;
-    return reject(
-      "OVERAGE_REJECTED",
-      `limit "${limit.name}" takes no more than was reserved and is left (overage: reject)`,
-      "amounts",
-    );
-  }
-  const before = new Map(found.charged);
+  if ("rejectedBy" in shares) return rejectedBy(shares.rejectedBy);
   for (const hold of found.holds) unlapse(found, hold);
   paySharesAt(core, shares);
-  for (const meter of new Set([...reserved.keys(), ...stated.keys()])) {
-    const actual = total(meter);
+  for (const { meter } of stated) lineOf(found.lines, meter);
+  for (const line of found.lines) {
+    const actual = total(line.meter);
     if (actual === undefined) continue;
-    const was = before.get(meter) ?? 0;
-    const uncharged = (found.uncharged.get(meter) ?? 0) + unchargedOf(shares, meter);
-    const charged = Math.max(was, actual - uncharged);
-    found.charged.set(meter, charged);
-    if (uncharged > 0) found.uncharged.set(meter, uncharged);
-    core.telemetry.charged(meter, charged - was);
+    line.stated = true;
+    line.uncharged += unchargedOf(shares, line.meter);
+    const charged = Math.max(line.charged, actual - line.uncharged); // (TA1)
+    core.telemetry.charged(line.meter, charged - line.charged);
+    line.charged = charged;
   }
   tellOverage(core, shares);
   return op.partial ? runOn(core, turn, found) : finish(core, turn, found, op);
 }
 
+const rejectedBy = ({ limit }: Hold): Rejection =>
+  reject(
+    "OVERAGE_REJECTED",
+    `limit "${limit.name}" takes no more than was reserved and is left (overage: reject)`,
+    "amounts",
+  );
+
+const countsRequests = ({ holds }: Reservation): boolean =>
+  holds.some(({ meter }) => meter === "requests");
+
 /** A partial commit: the rest stays open, and the expiry is renewed by the reservation's ttl. */
 function runOn(core: Core, turn: Turn, reservation: Reservation): CommitAnswer {
-  const { now } = turn;
-  if (reservation.state === "open") {
-    renew(core, reservation, now.mono + reservation.ttlMs);
-  } else {
-    for (const hold of reservation.holds) hold.lease.lapsed += hold.held;
-  }
-  const tally = tallyOf(reservation, standingVerdict(core, turn, reservation));
-  return commitAnswer(tally, true, (meter) => reservation.charged.has(meter));
+  const late = reservation.state === "expired";
+  if (late) for (const hold of reservation.holds) hold.lease.lapsed += hold.held;
+  else renew(core, reservation, turn.now.mono + reservation.ttlMs);
+  const verdict = standingVerdict(core, turn, reservation);
+  const { lines } = reservation;
+  const tallied = { lines, countsRequests: countsRequests(reservation), late, verdict };
+  return commitAnswer(tallyOf(tallied, false), true);
 }
 
 /** The last commit: the reservation is over. */
@@ -141,7 +143,9 @@ function finish(core: Core, turn: Turn, reservation: Reservation, op: Commit): C
   const { now } = turn;
   const late = reservation.state === "expired";
   for (const hold of reservation.holds) giveBack(core, hold);
-  const tally = tallyOf(reservation, standingVerdict(core, turn, reservation));
+  const verdict = standingVerdict(core, turn, reservation);
+  const { lines } = reservation;
+  const tally = tallyOf({ lines, countsRequests: countsRequests(reservation), late, verdict });
   for (const hold of reservation.holds) letGo(core, hold, now, reservation);
   recordEnding(core, reservation.circuits, { id: reservation.id, outcome: op.outcome }, now);
   core.telemetry.reservationEnded(late ? "late" : "committed");
@@ -171,8 +175,8 @@ function standingVerdict(core: Core, { caller, now }: Turn, reservation: Reserva
   ruleSuspension(ruling, tenant);
   ruleUnits(ruling, standings, now);
   ruling.shadow.length = 0;
-  const { subject, action, amounts } = reservation;
-  const request = { subject, action, amounts, usage: undefined, verbose: false };
+  const { subject, action } = reservation;
+  const request = { subject, action, amounts: [], usage: undefined, verbose: false };
   const asked: Prepared = {
     caller,
     tenant,
@@ -228,7 +232,9 @@ export function release(core: Core, turn: Turn, op: Release): ReleaseAnswer | Re
 
 /** What is still held goes back; what partial commits charged stays charged. */
 export function releaseOpen(core: Core, reservation: Reservation, now: Now): ReleaseAnswer {
-  const tally = tallyOf(reservation, ALLOWED);
+  const { lines } = reservation;
+  const counted = countsRequests(reservation);
+  const tally = tallyOf({ lines, countsRequests: counted, late: false, verdict: ALLOWED });
   for (const hold of reservation.holds) {
     giveBack(core, hold);
     letGo(core, hold, now, reservation);

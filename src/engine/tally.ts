@@ -1,10 +1,42 @@
 /**
- * What a reservation came to, meter by meter, and the answer that says so. A tally is what is remembered of a
- * settled reservation: the first answer is made from it again when the call is repeated (S20).
+ * What a reservation comes to, meter by meter, and the answers that say so.
+ *
+ * While it lives it keeps a line for each meter; of a settled one a tally is remembered, from which the first
+ * answer is made again when its call is repeated (S20).
+ *
+ *   TA1  charged + uncharged is the last total that was stated; neither ever falls (S22).
  */
 import type { Amount } from "../core/operation.ts";
+import type { Units } from "../core/units.ts";
 import type { CommitAnswer, ReleaseAnswer, Verdict } from "../core/verdict.ts";
-import type { Reservation } from "./reservations.ts";
+
+/** One meter of a reservation. Changed in place. */
+export interface Line {
+  readonly meter: string;
+  /** Reserved, extensions included. */
+  reserved: Units;
+  /** Charged by commits so far. */
+  charged: Units;
+  /** Left uncharged by a limit with `overage: cap`. */
+  uncharged: Units;
+  /** A commit has stated it. */
+  stated: boolean;
+}
+
+export const newLine = (meter: string, reserved: Units): Line => ({
+  meter,
+  reserved,
+  charged: 0,
+  uncharged: 0,
+  stated: false,
+});
+
+/** The line of a meter, made where it is missing. */
+export function lineOf(lines: Line[], meter: string): Line {
+  let line = lines.find((one) => one.meter === meter);
+  if (!line) lines.push((line = newLine(meter, 0)));
+  return line;
+}
 
 export interface Tally {
   readonly meters: readonly string[];
@@ -24,64 +56,58 @@ export const ALLOWED: Verdict = {
 };
 
 /** Of what only expired: nobody asks for its answer again. */
-export const NO_TALLY: Tally = {
-  meters: [],
-  units: [],
-  late: false,
-  verdict: ALLOWED,
-};
+export const NO_TALLY: Tally = { meters: [], units: [], late: false, verdict: ALLOWED };
 
-/** `requests` is listed where a limit counts it (S1). */
-const counts = (reservation: Reservation, meter: string): boolean =>
-  meter !== "requests" || reservation.holds.some((hold) => hold.meter === meter);
-
-/** As things stand. */
-export function tallyOf(reservation: Reservation, verdict: Verdict): Tally {
-  const meters: string[] = [];
-  const units: number[] = [];
-  const add = (meter: string, reserved: number): void => {
-    meters.push(meter);
-    const { charged, uncharged } = reservation;
-    units.push(charged.get(meter) ?? 0, reserved, uncharged.get(meter) ?? 0);
-  };
-  for (const { meter, units: reserved } of reservation.amounts) {
-    if (counts(reservation, meter)) add(meter, reserved);
-  }
-  for (const meter of reservation.charged.keys()) {
-    if (counts(reservation, meter) && !meters.includes(meter)) add(meter, 0);
-  }
-  // Copies have no room to grow: this is what is remembered of 100,000 reservations.
-  const late = reservation.state === "expired";
-  return { meters: meters.slice(), units: units.slice(), late, verdict };
+export interface Tallied {
+  readonly lines: readonly Line[];
+  /** Whether a limit counts `requests`: only then it is listed (S1). */
+  readonly countsRequests: boolean;
+  readonly late: boolean;
+  readonly verdict: Verdict;
 }
 
-/** `listed`: the meters that have been charged so far; in a last commit that is all of them. */
+/** As things stand, or only the lines that commits have stated so far. */
+export function tallyOf({ lines, countsRequests, late, verdict }: Tallied, all = true): Tally {
+  const listed = lines.filter(
+    ({ meter, stated }) => (all || stated) && (meter !== "requests" || countsRequests),
+  );
+  // Made at their size, without room to grow: this is what is remembered of 100,000 reservations.
+  const meters = listed.map(({ meter }) => meter);
+  const units = Array.from({ length: 3 * listed.length }, () => 0);
+  for (const [i, { charged, reserved, uncharged }] of listed.entries()) {
+    units[3 * i] = charged;
+    units[3 * i + 1] = reserved;
+    units[3 * i + 2] = uncharged;
+  }
+  return { meters, units, late, verdict };
+}
+
+/** `partial`: nothing is released before the last commit. */
 export function commitAnswer(
-  tally: Tally,
+  { meters, units, late, verdict }: Tally,
   partial: boolean,
-  listed: (meter: string) => boolean = () => true,
 ): CommitAnswer {
   const charged: Amount[] = [];
   const released: Amount[] = [];
   const overage: Amount[] = [];
   const uncharged: Amount[] = [];
-  for (const [i, meter] of tally.meters.entries()) {
-    if (!listed(meter)) continue;
-    const [paid = 0, reserved = 0, left = 0] = tally.units.slice(3 * i, 3 * i + 3);
+  for (const [i, meter] of meters.entries()) {
+    const paid = units[3 * i] ?? 0;
+    const more = paid - (units[3 * i + 1] ?? 0);
+    const left = units[3 * i + 2] ?? 0;
     charged.push({ meter, units: paid });
-    if (paid > reserved) overage.push({ meter, units: paid - reserved });
-    if (paid < reserved && !partial) released.push({ meter, units: reserved - paid });
+    if (more > 0) overage.push({ meter, units: more });
+    if (more < 0 && !partial) released.push({ meter, units: -more });
     if (left > 0) uncharged.push({ meter, units: left });
   }
-  const { late, verdict } = tally;
   return { op: "commit", charged, released, overage, late, verdict, uncharged };
 }
 
-export function releaseAnswer(tally: Tally): ReleaseAnswer {
+export function releaseAnswer({ meters, units }: Tally): ReleaseAnswer {
   const released: Amount[] = [];
-  for (const [i, meter] of tally.meters.entries()) {
-    const [paid = 0, reserved = 0] = tally.units.slice(3 * i, 3 * i + 2);
-    if (reserved > paid) released.push({ meter, units: reserved - paid });
+  for (const [i, meter] of meters.entries()) {
+    const left = (units[3 * i + 1] ?? 0) - (units[3 * i] ?? 0);
+    if (left > 0) released.push({ meter, units: left });
   }
   return { op: "release", released };
 }

@@ -5,12 +5,14 @@
  *   MS1  A message is one atomic step: it settles every block, then grants all needs or none.
  *   MS2  `read` creates nothing and changes no balance.
  *   MS3  A closed ledger is gone, but what it leaves to the next period of its family is kept.
+ *   MS4  Totals are folded after each message: in the process none is lost or repeated.
  *
  * One holder: the process itself. It keeps nothing across a restart.
  */
 import {
   accrue,
   createLedger,
+  fold,
   grant,
   lacks,
   settle,
@@ -63,8 +65,9 @@ export function createMemoryLeaseStore(clock: Clock): LeaseStore {
           const block = blocks[i];
           if (!refused && block) grant(ledger, block.need);
           const view = viewOf(ledger);
+          fold(ledger); // (MS4)
           if (block?.close && ledger.out === 0) forget(ledger, view);
-          return { granted: ledger.granted, short: short[i] ?? false, view };
+          return { granted: ledger.granted, folded: true, short: short[i] ?? false, view };
         }),
       );
     },

@@ -18,6 +18,7 @@
  *   LG3  Totals only grow; merging one message twice equals merging it once.
  *   LG4  debt ≤ overage, and debt > 0 only while available < 0: units that come free pay it first.
  *   LG5  What is carried into a period is at most `rollover`, and below zero only with `carryDebt`.
+ *   LG6  No figure leaves the range of exact numbers: sums stop at 2^53−1, balances at −(2^53−1).
  *
  * Worked example: units 100. Grants of 60 and 40: available 0. The first is settled with 80 (spent 80, beyond 20,
  * overage 20): available −20, debt 20. The second is returned whole: available 20, debt 0.
@@ -25,7 +26,7 @@
 import { assert } from "../assert.ts";
 import { fullBucket, refill, type RateBucket, type RateRule } from "../limit/rate.ts";
 import type { EpochMs } from "../time.ts";
-import type { Units } from "../units.ts";
+import { MAX_UNITS, type Units } from "../units.ts";
 
 /** What a limit instance looks like. Of two versions the higher one's numbers hold. */
 export interface LedgerSpec {
@@ -79,8 +80,10 @@ export interface LedgerView {
 }
 
 export interface LedgerAnswer {
-  /** Total granted to this holder. */
+  /** Total granted to this holder; of a folded ledger what is out with it. */
   readonly granted: Units;
+  /** The store has folded the totals that it was sent: the holder takes them off its own ({@link fold}). */
+  readonly folded: boolean;
   /** The need of this block could not be met. */
   readonly short: boolean;
   readonly view: LedgerView;
@@ -96,6 +99,8 @@ export interface Ledger {
   overage: Units;
   refunded: Units;
   out: Units;
+  /** Spent by the whole fleet, folded totals included. */
+  settled: Units;
   /** Overage that nothing has paid yet. */
   owed: Units;
   /** The next period's ledger, once there is one: what is settled here late still passes on (LG5). */
@@ -116,6 +121,7 @@ export function createLedger(spec: LedgerSpec, before: Ledger | undefined, now: 
     overage: 0,
     refunded: 0,
     out: 0,
+    settled: 0,
     owed: 0,
     after: undefined,
     carried: 0,
@@ -141,9 +147,10 @@ export function settle(ledger: Ledger, block: LedgerBlock, now: EpochMs): void {
   ledger.returned += returned;
   ledger.beyond += beyond;
   ledger.refunded += refunded;
-  ledger.owed += grow(ledger.overage, block.overage);
+  ledger.settled = atMost(ledger.settled + spent);
+  ledger.owed = atMost(ledger.owed + grow(ledger.overage, block.overage));
   ledger.overage = Math.max(ledger.overage, block.overage);
-  ledger.out = ledger.granted + ledger.beyond - ledger.spent - ledger.returned;
+  ledger.out = outOf(ledger);
   assert(ledger.out >= 0, "LG1");
   const { rate } = ledger;
   if (rate) {
@@ -151,11 +158,32 @@ export function settle(ledger: Ledger, block: LedgerBlock, now: EpochMs): void {
     const back = returned + refunded;
     if (back > 0) rate.level = Math.max(rate.level, Math.min(rate.level + back, room));
     if (rate.level >= room) rate.remainder = 0;
-    rate.level -= beyond;
+    rate.level = Math.max(rate.level - beyond, -MAX_UNITS);
   } else {
     payOff(ledger);
     passOn(ledger);
   }
+}
+
+type Totals = Pick<Ledger, "granted" | "spent" | "returned" | "beyond">;
+
+/** LG1, in an order in which every step is exact. */
+const outOf = ({ granted, spent, returned, beyond }: Totals): number =>
+  granted - returned + (beyond - spent);
+
+const atMost = (units: number): Units => Math.min(units, MAX_UNITS);
+
+/**
+ * Begins the totals anew from what is out, where no message can be lost or repeated: in the process. So they
+ * never come near the end of exact numbers, however often the same units go out and come back.
+ */
+export function fold(ledger: Ledger): void {
+  ledger.granted = ledger.out;
+  ledger.spent = 0;
+  ledger.returned = 0;
+  ledger.beyond = 0;
+  ledger.overage = 0;
+  ledger.refunded = 0;
 }
 
 /** Units that came free pay first what is owed (LG4). */
@@ -187,7 +215,8 @@ export function available(ledger: Ledger): number {
   const { spec, rate } = ledger;
   if (rate) return rate.level;
   if (spec.kind === "slots") return spec.capacity - ledger.out;
-  return spec.capacity + spec.overdraft + ledger.carried - ledger.spent - ledger.out;
+  const whole = atMost(spec.capacity + spec.overdraft + ledger.carried);
+  return Math.max(whole - ledger.settled - ledger.out, -MAX_UNITS);
 }
 
 /** LG5: tells the periods that follow what is left to them now; the chain ends where nothing changes. */
@@ -202,7 +231,7 @@ function passOn(from: Ledger): void {
 
 /** Idle periods in between left their units unused, and paid debt with them. */
 function carriedInto(spec: LedgerSpec, before: Ledger): number {
-  const left = before.spec.capacity + before.carried - before.spent - before.out;
+  const left = before.spec.capacity + before.carried - before.settled - before.out;
   const debt = Math.min(owing(before), Math.max(0, -left - before.spec.overdraft));
   const kept = keep(spec, left < 0 ? -debt : left);
   const idle = Math.round((spec.start - before.spec.end) / (spec.end - spec.start));
@@ -222,8 +251,8 @@ export function viewOf(ledger: Ledger): LedgerView {
   const { carried } = ledger;
   const debt = rate ? Math.max(0, -left) : Math.min(owing(ledger), Math.max(0, -left));
   return {
-    limit: spec.capacity + Math.max(0, carried),
-    spent: rate || spec.kind === "slots" ? 0 : ledger.spent + Math.max(0, -carried),
+    limit: atMost(spec.capacity + Math.max(0, carried)),
+    spent: rate || spec.kind === "slots" ? 0 : atMost(ledger.settled + Math.max(0, -carried)),
     out: ledger.out,
     quarantined: 0,
     available: left,
@@ -235,7 +264,7 @@ export function viewOf(ledger: Ledger): LedgerView {
 
 function nextAvailable(spec: LedgerSpec, left: number, debt: Units): number {
   const unused = Math.min(Math.max(0, left - spec.overdraft), spec.rollover);
-  return spec.capacity + spec.overdraft + (spec.carryDebt ? -debt : 0) + unused;
+  return atMost(spec.capacity + spec.overdraft + unused) - (spec.carryDebt ? debt : 0);
 }
 
 /** What a ledger that nobody has opened yet would say. */
