@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { demo } from "../../../src/cli/demo.ts";
 import { createFakeHost } from "../../support/fake-host.ts";
+import { onlyBlock } from "./markdown.ts";
 
 interface Shown {
   readonly status: number;
@@ -40,6 +41,10 @@ describe("imprest demo", () => {
     expect(told.loop.spentMicros).toBeGreaterThan(24_000_000);
     expect(told.others).toMatchObject({ refused: 0, refusedBy: {} });
     expect(told.withoutImprest.totalMicros).toBeGreaterThan(5_000_000_000);
+  });
+
+  test("shows the table that the README shows", () => {
+    expect(again.stdout).toContain(onlyBlock("README.md", "text"));
   });
 
   test("needs well under twenty seconds of a processor", () => {
