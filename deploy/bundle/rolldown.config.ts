@@ -45,6 +45,8 @@ export default defineConfig({
     chunkFileNames: "[name].js",
     minify: { compress: false, mangle: false, codegen: { removeWhitespace: true } },
     comments: { legal: false },
+    // One character beyond Latin-1 makes Node keep two bytes for each of the file.
+    charset: "ascii",
   },
   plugins: [
     {
