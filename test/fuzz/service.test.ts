@@ -72,9 +72,14 @@ async function balances(): Promise<string> {
   );
 }
 
-/** What gRPC itself answers: bytes that do not decode. */
-const isUndecodable = ({ code, reason }: Failure): boolean =>
-  code === status.INTERNAL && reason === "";
+const MOST_MESSAGE_BYTES = 4 * 2 ** 20;
+
+/** What gRPC itself answers: bytes that do not decode, and too many of them. */
+function isOfTransport({ code, reason }: Failure, { bytes, damaged }: FuzzCase): boolean {
+  if (reason !== "") return false;
+  if (bytes.length > MOST_MESSAGE_BYTES) return code === status.RESOURCE_EXHAUSTED;
+  return damaged && code === status.INTERNAL;
+}
 
 const followsTable = ({ code, reason, domain }: Failure): boolean =>
   domain === "imprest.dev" && code === status[REASONS[reason as RejectionReason]];
@@ -85,12 +90,12 @@ interface Run {
   readonly lawful: boolean;
 }
 
-async function play({ method, bytes, damaged }: FuzzCase): Promise<Run> {
-  const call = client.callBytes(method, bytes);
+async function play(one: FuzzCase): Promise<Run> {
+  const call = client.callBytes(one.method, one.bytes);
   const answer = await call.catch(() => undefined);
   if (answer === undefined) {
     const failure = await failureOf(call);
-    const lawful = followsTable(failure) || (damaged && isUndecodable(failure));
+    const lawful = followsTable(failure) || isOfTransport(failure, one);
     return { outcome: failure.reason || status[failure.code] || "", failed: true, lawful };
   }
   const { reservationId } = answer as { readonly reservationId?: string };
