@@ -4,7 +4,7 @@
  * While it lives it keeps a line for each meter; of a settled one a tally is remembered, from which the first
  * answer is made again when its call is repeated (S20).
  *
- *   TA1  charged + uncharged is the last total that was stated; neither ever falls (S22).
+ *   TA1  charged + uncharged is the highest total that was stated; neither ever falls (S22).
  */
 import type { Amount } from "../core/operation.ts";
 import type { Units } from "../core/units.ts";
