@@ -9,6 +9,7 @@ import { createMemoryLeaseStore } from "../../src/adapters/memory/lease-store.ts
 import {
   available,
   createLedger,
+  fold,
   grant,
   lacks,
   type Ledger,
@@ -18,6 +19,7 @@ import {
   settle,
   viewOf,
 } from "../../src/core/lease/ledger.ts";
+import { MAX_UNITS } from "../../src/core/units.ts";
 import type { StoreFault } from "../../src/ports/lease-store.ts";
 import { counterexample } from "../support/counterexample.ts";
 import { aBlock, aLedgerSpec, aRateSpec } from "../support/ledgers.ts";
@@ -217,6 +219,75 @@ describe("for every ledger and every sequence of messages", () => {
   });
 });
 
+/** What a holder says of whom all up to `base` has been folded away. */
+const since = (base: LedgerBlock, sent: LedgerBlock, out: number): LedgerBlock => ({
+  ...sent,
+  granted: out,
+  spent: sent.spent - base.spent,
+  returned: sent.returned - base.returned,
+  beyond: sent.beyond - base.beyond,
+  overage: sent.overage - base.overage,
+  refunded: sent.refunded - base.refunded,
+});
+
+describe("folding", () => {
+  test("MS4: changes no balance: a ledger that is folded after each message agrees with one that never is", () => {
+    const found = counterexample(fc.tuple(aSpec, someSteps), ([spec, steps]) => {
+      const whole = createLedger(spec, undefined, 0);
+      const folded = createLedger(spec, undefined, 0);
+      const holder = aHolder(spec);
+      for (const step of steps) {
+        if (step.do === "repeat") continue; // in the process no message is
+        const base = holder.totals;
+        const sent = message(holder, step);
+        settle(whole, sent, holder.now);
+        settle(folded, since(base, sent, folded.out), holder.now);
+        assert.equal(lacks(folded, sent.need), lacks(whole, sent.need));
+        if (!lacks(whole, sent.need)) for (const one of [whole, folded]) grant(one, sent.need);
+        assert.deepEqual(viewOf(folded), viewOf(whole));
+        fold(folded);
+        assert.deepEqual(viewOf(folded), viewOf(whole));
+        assert.equal(folded.granted, folded.out);
+        note(holder, step, sent, whole.granted);
+      }
+    });
+    expect(found).toBe("");
+  });
+
+  test("LG6: no figure leaves the range of exact numbers, whatever is spent and however often", () => {
+    const extreme = fc.oneof(
+      fc.nat({ max: 9 }),
+      fc.integer({ min: MAX_UNITS - 9, max: MAX_UNITS }),
+    );
+    const parts = { capacity: extreme, overdraft: extreme, rollover: extreme };
+    const aBudget = fc
+      .record({ ...parts, carryDebt: fc.boolean() })
+      .map((some) => aLedgerSpec({ ...some, family: "f", end: 1_000 }));
+    const aRate = extreme.map((burst) => aRateSpec({ units: 1, everyMs: 1_000, burst }));
+    const play = fc.array(fc.tuple(extreme, fc.boolean()), { minLength: 1, maxLength: 12 });
+    const found = counterexample(fc.tuple(fc.oneof(aBudget, aRate), play), ([spec, spends]) => {
+      const ledger = createLedger(spec, undefined, 0);
+      const next = createLedger({ ...spec, start: 1_000, end: 2_000 }, ledger, 1_000);
+      const hear = (said: Partial<LedgerBlock>): void => {
+        settle(ledger, aBlock(spec, { ...said, granted: ledger.out }), 0);
+        fold(ledger);
+      };
+      for (const [amount, owed] of spends) {
+        hear({ spent: amount, beyond: amount, overage: owed ? amount : 0 });
+        const room = Math.max(0, Math.min(amount, available(ledger)));
+        grant(ledger, room);
+        hear({ returned: room });
+        for (const one of [ledger, next]) {
+          for (const [figure, value] of Object.entries(viewOf(one))) {
+            if (typeof value === "number") assert.ok(Number.isSafeInteger(value), figure);
+          }
+        }
+      }
+    });
+    expect(found).toBe("");
+  });
+});
+
 const answersOf = (answers: readonly LedgerAnswer[] | StoreFault): readonly LedgerAnswer[] => {
   if ("fault" in answers) throw new Error(answers.fault);
   return answers;
@@ -258,11 +329,12 @@ describe("for every sequence of messages of several ledgers to the memory store"
           const holder = holders[i];
           const sent = blocks[i];
           if (!holder || !sent) throw new Error("an answer for each block");
-          assert.equal(granted, holder.totals.granted + (refused ? 0 : sent.need), "MS1");
+          const kept = sent.granted + sent.beyond - sent.spent - sent.returned;
+          assert.equal(granted, kept + (refused ? 0 : sent.need), "MS1");
           const fits = sent.need === 0 || sent.need <= view.available;
           if (refused) assert.equal(short, !fits, "MS1: short is what lacks, and nothing else");
-          assert.equal(view.out, granted + sent.beyond - sent.spent - sent.returned);
-          holder.totals = { ...sent, need: 0, granted };
+          assert.equal(view.out, granted, "MS4: folded, what is out is all that is granted");
+          holder.totals = aBlock(holder.spec, { granted });
         }
       }
     });

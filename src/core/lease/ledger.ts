@@ -15,7 +15,7 @@
  *
  *   LG1  out = Σ granted + beyond − spent − returned, and out ≥ 0.
  *   LG2  A grant never exceeds what is available; a refused ask changes no balance.
- *   LG3  Totals only grow; merging one message twice equals merging it once.
+ *   LG3  Totals only grow until they are folded; merging one message twice equals merging it once.
  *   LG4  debt ≤ overage, and debt > 0 only while available < 0: units that come free pay it first.
  *   LG5  What is carried into a period is at most `rollover`, and below zero only with `carryDebt`.
  *   LG6  No figure leaves the range of exact numbers: sums stop at 2^53−1, balances at −(2^53−1).

@@ -82,7 +82,7 @@ describe("asking for units", () => {
     const funds = createFunds({
       sync(blocks, done) {
         granted += blocks[0]?.need ?? 0;
-        const answer = [{ granted, short: false, view }];
+        const answer = [{ granted, folded: false, short: false, view }];
         done(answer);
         late.push(() => done(answer));
       },
@@ -94,6 +94,25 @@ describe("asking for units", () => {
     for (const again of late) again();
     expect(free(a)).toBe(15);
   });
+});
+
+test("MS4: a store that folds takes off what it was sent, and nothing that came after", () => {
+  const [a] = pair();
+  const view = freshView(a.spec, 0);
+  const answers: (() => void)[] = [];
+  const funds = createFunds({
+    sync(_, done) {
+      answers.push(() => done([{ granted: 35, folded: true, short: false, view }]));
+    },
+    read: (_, done) => done([]),
+    close: () => Promise.resolve(),
+  });
+  Object.assign(a, { granted: 100, spent: 60, returned: 10, beyond: 5, overage: 5, refunded: 2 });
+  ask(funds, { lease: a, need: 0 });
+  pay(a, { held: 0, covered: 20, beyond: 7, owed: true });
+  for (const answer of answers) answer();
+  expect(a).toMatchObject({ granted: 35, spent: 27, returned: 0, beyond: 7, overage: 7 });
+  expect([a.refunded, free(a)]).toEqual([0, 15]);
 });
 
 describe("the end of a turn", () => {
@@ -109,7 +128,8 @@ describe("the end of a turn", () => {
       { returned: 20, spent: 0 },
       { returned: 0, spent: 12, beyond: 2, overage: 2 },
     ]);
-    expect([b.toldSpent, b.toldBeyond, b.view.debt]).toEqual([12, 2, 2]);
+    expect(b.view).toMatchObject({ spent: 12, debt: 2, out: 0 });
+    expect(b).toMatchObject({ granted: 0, spent: 0, beyond: 0, overage: 0, returned: 0 });
   });
 
   test("FU2: units that were covered for a commit that is then refused go back as well", () => {

@@ -6,6 +6,7 @@ import type {
   LedgerSpec,
   LedgerView,
 } from "../../../../src/core/lease/ledger.ts";
+import { MAX_UNITS } from "../../../../src/core/units.ts";
 import type { StoreFault } from "../../../../src/ports/lease-store.ts";
 import { aBlock, aLedgerSpec, aRateSpec } from "../../../support/ledgers.ts";
 import { createManualClock } from "../../../support/manual-clock.ts";
@@ -65,14 +66,14 @@ describe("a message to the memory store", () => {
       aBlock(b, { need: 11 }),
       aBlock(a, { granted: 60, spent: 25, returned: 5, need: 1 }),
     );
-    expect(second).toMatchObject({ granted: 60, short: false, view: { spent: 25, out: 30 } });
+    expect(second).toMatchObject({ granted: 30, short: false, view: { spent: 25, out: 30 } });
   });
 
   test("MS1: what a message gives back it may take again", () => {
     const store = aStore();
     store.sync(aBlock(a, { need: 100 }));
     const [answer] = store.sync(aBlock(a, { granted: 100, returned: 40, need: 40 }));
-    expect(answer).toMatchObject({ granted: 140, short: false, view: { out: 100 } });
+    expect(answer).toMatchObject({ granted: 100, short: false, view: { out: 100 } });
   });
 
   test("a rate is refilled up to the moment of the message", () => {
@@ -81,9 +82,32 @@ describe("a message to the memory store", () => {
     store.sync(aBlock(rate, { need: 100 }));
     store.sync(aBlock(rate, { granted: 100, spent: 100 }));
     store.clock.advance(2_500);
-    expect(store.sync(aBlock(rate, { granted: 100, spent: 100 }))).toMatchObject([
-      { view: { available: 25 } },
+    expect(store.sync(aBlock(rate))).toMatchObject([{ view: { available: 25 } }]);
+  });
+});
+
+describe("totals", () => {
+  test("MS4: are folded with each message: what is out is all that is granted, the rest begins anew", () => {
+    const store = aStore();
+    expect(store.sync(aBlock(a, { need: 60 }))).toMatchObject([{ granted: 60, folded: true }]);
+    const used = { spent: 20, returned: 10, beyond: 5, overage: 5 };
+    expect(store.sync(aBlock(a, { granted: 60, ...used }))).toMatchObject([
+      { granted: 35, folded: true, view: { spent: 20, out: 35, available: 45 } },
     ]);
+    expect(store.sync(aBlock(a, { granted: 35, spent: 35 }))).toMatchObject([
+      { granted: 0, view: { spent: 55, out: 0, available: 45 } },
+    ]);
+  });
+
+  test("MS4: nothing is lost by it: units that go out and come back for ever stay exact", () => {
+    const store = aStore();
+    const all = aLedgerSpec({ key: "all", capacity: MAX_UNITS });
+    for (let i = 0; i < 100; i += 1) {
+      const need = MAX_UNITS - i;
+      expect(store.sync(aBlock(all, { need }))).toMatchObject([{ granted: need, short: false }]);
+      store.sync(aBlock(all, { granted: need, returned: need - 1, spent: 1 }));
+    }
+    expect(store.read("all")).toMatchObject([{ out: 0, spent: 100, available: MAX_UNITS - 100 }]);
   });
 });
 
