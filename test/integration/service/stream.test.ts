@@ -129,8 +129,8 @@ test("T5: a cancelled stream releases what nobody heard of", async () => {
 test("T2: a silent reader is read from no further, and is answered in full when it wakes", async () => {
   const stream = service.client().stream();
   stream.raw.pause();
-  const operations = Array.from({ length: 200 }, () => reserve);
-  const messages = 500;
+  const operations = Array.from({ length: 1000 }, () => reserve);
+  const messages = 100;
   for (let i = 1; i <= messages; i += 1) stream.send(BigInt(i), operations);
   stream.halfClose();
   // The connection is alive, and what is asked on the stream stands still long before all is.
@@ -140,7 +140,8 @@ test("T2: a silent reader is read from no further, and is answered in full when 
     seen = quota.asked.length;
     for (let i = 0; i < 50; i += 1) await client.call("getBalance", { subject });
   }
-  expect(seen).toBeLessThan((messages * operations.length) / 2);
+  // A response is some 20 KiB: thirteen fill the bytes that may wait, and the sockets hold as many again.
+  expect(seen).toBeLessThan(50 * operations.length);
   stream.raw.resume();
   for (let i = 1; i <= messages; i += 1) {
     const { sequence, results } = await stream.next();
