@@ -4,7 +4,8 @@
  *   free = granted + beyond − spent − returned − reserved
  *
  *   LE1  free ≥ 0, always.
- *   LE2  Until the store folds them all totals only grow; `returned` grows before the message that reports it leaves.
+ *   LE2  Until the store folds them all totals only grow; `returned` grows before the message that reports it
+ *        leaves.
  *   LE3  What no grant covered is counted in `beyond` as well, so that `out` at the store stays true.
  *   LE4  A rate spends at once what it reserves and refunds what was not used: refill goes on meanwhile.
  *
