@@ -32,6 +32,12 @@ export interface Amount {
   readonly units: Units;
 }
 
+/** Units of one meter; undefined where it is not among the amounts. */
+export function unitsOf(amounts: readonly Amount[], meter: string): Units | undefined {
+  for (const amount of amounts) if (amount.meter === meter) return amount.units;
+  return undefined;
+}
+
 /** Token usage of one model call. `undefined` counts: not stated (S5a); cache and reasoning counts: 0. */
 export interface ModelUsage {
   /** "": action.name is priced. */

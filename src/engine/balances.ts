@@ -83,7 +83,8 @@ const leasedOf = (lease: Lease, spent: number, remaining: number): number =>
 function balanceOf(limit: CompiledLimit, scope: string, lease: Lease, now: Now): Balance {
   const { spec, view } = lease;
   const isRate = spec.kind === "rate";
-  const spent = isRate || spec.kind === "slots" ? 0 : settled(lease) + lease.lapsed;
+  const spent =
+    isRate || spec.kind === "slots" ? 0 : Math.min(settled(lease) + lease.lapsed, MAX_UNITS);
   const local = free(lease);
   const remaining = available(lease, now.mono) - spec.overdraft;
   return {

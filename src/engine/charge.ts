@@ -9,7 +9,7 @@
  *   CH2  charged + uncharged = actual, for each meter.
  *   CH3  A running total never falls: a lower one changes nothing (S22).
  */
-import type { Amount } from "../core/operation.ts";
+import { unitsOf, type Amount } from "../core/operation.ts";
 import { MAX_UNITS, type Units } from "../core/units.ts";
 import type { Case } from "./case.ts";
 import type { Core } from "./core.ts";
@@ -18,7 +18,7 @@ import { countable, pay, unhold, type Lease } from "./lease.ts";
 import type { Now } from "./now.ts";
 import type { Hold } from "./reservations.ts";
 import { tellSteps } from "./verdicts.ts";
-import { needAt } from "./standing.ts";
+import type { Asked } from "./standing.ts";
 
 /** What one limit is charged beyond what it was before. */
 export interface Share {
@@ -39,14 +39,14 @@ type Strictness = "refuse" | "charge";
 export function findShares(
   core: Core,
   holds: readonly Hold[],
-  actual: (hold: Hold) => Units | undefined,
+  actual: (meter: string) => Units | undefined,
   strictness: Strictness,
 ): readonly Share[] | { readonly rejectedBy: Hold } {
   const shares: Share[] = [];
   const taken = new Map<Lease, Units>();
   for (const hold of holds) {
     if (hold.lease.spec.kind === "slots") continue;
-    const total = actual(hold);
+    const total = actual(hold.meter);
     if (total === undefined) continue;
     const due = Math.max(0, total - hold.charged); // (CH3)
     const held = Math.min(due, hold.held);
@@ -112,12 +112,15 @@ export function letGo(core: Core, hold: Hold, now: Now, taker?: Timed): void {
   core.accounts.letGo(hold.lease, now);
 }
 
+const totalOf = ({ amounts, requests }: Asked, meter: string): Units =>
+  unitsOf(amounts, meter) ?? (meter === "requests" ? requests : 0);
+
 /** Charges a Consume at once; its holds are over. A slot is given straight back (S12). */
 export function chargeConsumed(
   { core, asked, now }: Case,
   holds: readonly Hold[],
 ): readonly Amount[] {
-  const shares = findShares(core, holds, (hold) => needAt(hold.limit, asked), "charge");
+  const shares = findShares(core, holds, (meter) => totalOf(asked, meter), "charge");
   if ("rejectedBy" in shares) return [];
   paySharesAt(core, shares);
   for (const hold of holds) {

@@ -1,5 +1,5 @@
 /** Extend: the heartbeat of a long action, and more units for it, all or nothing (S25). */
-import type { Amount, Extend } from "../core/operation.ts";
+import { unitsOf, type Amount, type Extend } from "../core/operation.ts";
 import { isRejection, reject, type Rejection } from "../core/rejection.ts";
 import { MAX_UNITS } from "../core/units.ts";
 import type { ExtendAnswer } from "../core/verdict.ts";
@@ -69,13 +69,10 @@ function openReservation(core: Core, turn: Turn, op: Extend): Reservation | Reje
     : reject("ALREADY_SETTLED", `the reservation is already ${found.state}`, "reservation_id");
 }
 
-const addedTo = (add: readonly Amount[], meter: string): number | undefined =>
-  add.find((amount) => amount.meter === meter)?.units;
-
 /** Limits of a meter that is not added are not asked: a heartbeat needs no room. */
 function moreOf(reservation: Reservation, add: readonly Amount[]): More[] {
   return reservation.holds.flatMap((hold) => {
-    const need = addedTo(add, hold.meter);
+    const need = unitsOf(add, hold.meter);
     if (need === undefined) return [];
     const { limit, bucket, scope, lease } = hold;
     return [{ hold, standing: { limit, bucket, scope, need, lease } }];
@@ -86,7 +83,7 @@ function moreOf(reservation: Reservation, add: readonly Amount[]): More[] {
 function maxima(tenant: Tenant, reservation: Reservation, add: readonly Amount[]): Standing[] {
   const { subject, action, lines } = reservation;
   return tenant.policy.limits.flatMap((limit) => {
-    const added = addedTo(add, limit.meter);
+    const added = unitsOf(add, limit.meter);
     if (added === undefined || keepsAccount(limit)) return [];
     if (!limit.matcher.applies(subject, action)) return [];
     const held = lines.find(({ meter }) => meter === limit.meter)?.reserved ?? 0;

@@ -5,7 +5,7 @@
  * commit does not state is charged as it was reserved, and in a partial one it waits (S21, S22).
  */
 import { derive } from "../core/money/derive.ts";
-import type { Amount, Commit, Release } from "../core/operation.ts";
+import { unitsOf, type Amount, type Commit, type Release } from "../core/operation.ts";
 import { isRejection, reject, type Rejection } from "../core/rejection.ts";
 import { DAY } from "../core/time.ts";
 import type { Units } from "../core/units.ts";
@@ -16,13 +16,14 @@ import { isSameStatement } from "./content.ts";
 import type { Core } from "./core.ts";
 import type { Turn } from "./turn.ts";
 import { recordEnding } from "./ending.ts";
+import { available } from "./lease.ts";
 import type { Now } from "./now.ts";
 import { checkMeters, type Prepared } from "./prepare.ts";
 import type { Hold, Reservation, Settled } from "./reservations.ts";
 import { newRuling, ruleSuspension, ruleUnits } from "./ruling.ts";
 import type { Standing } from "./standing.ts";
 import { capsAt, verdictOf } from "./verdicts.ts";
-import { ALLOWED, commitAnswer, lineOf, releaseAnswer, tallyOf } from "./tally.ts";
+import { ALLOWED, commitAnswer, lineOf, releaseAnswer, reservedOf, tallyOf } from "./tally.ts";
 
 const isLive = (found: Reservation | Settled): found is Reservation =>
   found.state === "open" || found.state === "expired";
@@ -95,15 +96,13 @@ export function commit(core: Core, turn: Turn, op: Commit): CommitAnswer | Rejec
   rebind(core, found, turn.now);
   const stated = statedBy(core, found, op);
   if (isRejection(stated)) return stated;
-  const total = (meter: string): Units | undefined => {
-    for (const amount of stated) if (amount.meter === meter) return amount.units;
-    return op.partial ? undefined : found.lines.find((line) => line.meter === meter)?.reserved;
-  };
-  const shares = findShares(core, found.holds, (hold) => total(hold.meter), "refuse");
+  for (const { meter } of stated) lineOf(found.lines, meter);
+  const total = (meter: string): Units | undefined =>
+    unitsOf(stated, meter) ?? (op.partial ? undefined : reservedOf(found.lines, meter));
+  const shares = findShares(core, found.holds, total, "refuse");
   if ("rejectedBy" in shares) return rejectedBy(shares.rejectedBy);
   for (const hold of found.holds) unlapse(found, hold);
   paySharesAt(core, shares);
-  for (const { meter } of stated) lineOf(found.lines, meter);
   for (const line of found.lines) {
     const actual = total(line.meter);
     if (actual === undefined) continue;
@@ -160,13 +159,7 @@ export function unlapse(reservation: Reservation, hold: Hold): void {
 
 /** What a Check of nothing more would say now: caps, notices, debt. */
 function standingVerdict(core: Core, { caller, now }: Turn, reservation: Reservation): Verdict {
-  const interesting = reservation.holds.some(
-    ({ limit, lease }) =>
-      limit.rule.at.length > 0 ||
-      lease.view.debt > 0 ||
-      lease.overage > 0 ||
-      lease.spec.kind === "rate",
-  );
+  const interesting = reservation.holds.some(mayMatter);
   const tenant = core.tenants.get(reservation.tenant);
   if (!tenant || (!interesting && tenant.policy.blocked === "")) return ALLOWED;
   core.funds.flush();
@@ -193,6 +186,13 @@ function standingVerdict(core: Core, { caller, now }: Turn, reservation: Reserva
   const decisionId = ruling.refusals.length > 0 ? core.rng.id() : "";
   return verdictOf({ core, now, asked }, { standings, ruling, caps, decisionId });
 }
+
+/** Whether a limit could have something to say: steps, or debt. */
+const mayMatter = ({ limit, lease }: Hold): boolean =>
+  limit.rule.at.length > 0 ||
+  lease.view.debt > 0 ||
+  lease.overage > 0 ||
+  (lease.spec.kind === "rate" && (lease.beyond > 0 || available(lease, lease.usedAt) < 0));
 
 const standingsOfHolds = (reservation: Reservation): Standing[] =>
   reservation.holds

@@ -4,7 +4,7 @@
  * The classes of refusal and their order are policy.md's; this file finds the refusals of limits, and
  * core/refusal.ts picks the one that governs.
  */
-import type { Action, Amount, Subject } from "../core/operation.ts";
+import { unitsOf, type Action, type Amount, type Subject } from "../core/operation.ts";
 import type { CompiledLimit } from "../core/policy/compile.ts";
 import type { Refusal } from "../core/refusal.ts";
 import { waitFor } from "../core/limit/rate.ts";
@@ -35,8 +35,7 @@ export interface Asked {
 /** Units of one limit's meter in what is asked. */
 export function needAt(limit: CompiledLimit, asked: Asked): Units {
   if (limit.rule.shape.kind === "concurrency") return 1;
-  for (const amount of asked.amounts) if (amount.meter === limit.meter) return amount.units;
-  return limit.meter === "requests" ? asked.requests : 0;
+  return unitsOf(asked.amounts, limit.meter) ?? (limit.meter === "requests" ? asked.requests : 0);
 }
 
 /** The capacity that a need must never exceed (policy.md: never fits); Infinity where there is none. */

@@ -33,9 +33,16 @@ export const newLine = (meter: string, reserved: Units): Line => ({
 
 /** The line of a meter, made where it is missing. */
 export function lineOf(lines: Line[], meter: string): Line {
-  let line = lines.find((one) => one.meter === meter);
-  if (!line) lines.push((line = newLine(meter, 0)));
+  for (const line of lines) if (line.meter === meter) return line;
+  const line = newLine(meter, 0);
+  lines.push(line);
   return line;
+}
+
+/** Units reserved of a meter; undefined where none were. */
+export function reservedOf(lines: readonly Line[], meter: string): Units | undefined {
+  for (const line of lines) if (line.meter === meter) return line.reserved;
+  return undefined;
 }
 
 export interface Tally {
@@ -68,18 +75,15 @@ export interface Tallied {
 
 /** As things stand, or only the lines that commits have stated so far. */
 export function tallyOf({ lines, countsRequests, late, verdict }: Tallied, all = true): Tally {
-  const listed = lines.filter(
-    ({ meter, stated }) => (all || stated) && (meter !== "requests" || countsRequests),
-  );
-  // Made at their size, without room to grow: this is what is remembered of 100,000 reservations.
-  const meters = listed.map(({ meter }) => meter);
-  const units = Array.from({ length: 3 * listed.length }, () => 0);
-  for (const [i, { charged, reserved, uncharged }] of listed.entries()) {
-    units[3 * i] = charged;
-    units[3 * i + 1] = reserved;
-    units[3 * i + 2] = uncharged;
+  const meters: string[] = [];
+  const units: number[] = [];
+  for (const { meter, stated, charged, reserved, uncharged } of lines) {
+    if ((!all && !stated) || (meter === "requests" && !countsRequests)) continue;
+    meters.push(meter);
+    units.push(charged, reserved, uncharged);
   }
-  return { meters, units, late, verdict };
+  // Copies have no room to grow: this is what is remembered of 100,000 reservations.
+  return { meters: meters.slice(), units: units.slice(), late, verdict };
 }
 
 /** `partial`: nothing is released before the last commit. */
