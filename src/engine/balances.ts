@@ -66,7 +66,8 @@ function leasesOf(
   const account = core.accounts.find(tenant, limit, bucket, now);
   if (account) return [[scope, account.lease]];
   const spec = core.accounts.spec(tenant, limit, bucket, now);
-  return [[scope, createLease(spec, freshView(spec, now.mono), now.mono)]];
+  const known = spec.family === "" ? undefined : core.funds.peek(spec.key);
+  return [[scope, createLease(spec, known ?? freshView(spec, now.mono), now.mono)]];
 }
 
 /** The action that a bucket is of, as far as its limit tells buckets apart by it. */
@@ -93,12 +94,12 @@ function balanceOf(limit: CompiledLimit, scope: string, lease: Lease, now: Now):
     meter: limit.meter,
     limitUnits: view.limit,
     spentUnits: spent,
-    leasedUnits: isRate ? local : leasedOf(lease, spent, remaining),
+    leasedUnits: isRate ? local + lease.pending : leasedOf(lease, spent, remaining),
     remainingUnits: remaining,
     debtUnits: limit.mode === "enforce" ? debt(lease, now.mono) : 0,
     ...(spec.kind === "budget" && spec.end < MAX_UNITS && { resetsAt: spec.end }),
     localAvailableUnits: local,
-    localReservedUnits: lease.reserved - lease.lapsed,
+    localReservedUnits: isRate ? lease.pending : lease.reserved - lease.lapsed,
     quarantinedUnits: view.quarantined,
   };
 }

@@ -10,6 +10,7 @@ import type { Operation } from "../core/operation.ts";
 import { compilePolicy } from "../core/policy/compile.ts";
 import type { PolicyDocument } from "../core/policy/document.ts";
 import type { Answer } from "../core/verdict.ts";
+import { MINUTE } from "../core/time.ts";
 import type { Calendar } from "../ports/calendar.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { LeaseStore } from "../ports/lease-store.ts";
@@ -89,9 +90,14 @@ export function createEngine(options: EngineOptions): Engine {
     bounds: options.bounds ?? DEFAULT_BOUNDS,
   };
   let latest = 0;
+  let isBehind = false;
 
   function turn<T>(call: Call | undefined, act: (turn: Turn) => T): T {
     const wall = clock.wall();
+    if (wall < latest - MINUTE && !isBehind) {
+      log.warn({ behindMs: latest - wall }, "the wall clock went back; budgets keep their period");
+    }
+    isBehind = wall < latest - MINUTE;
     latest = Math.max(latest, wall);
     const now: Now = { wall, latest, mono: Math.floor(clock.mono()) };
     expireDue(core, now);

@@ -8,7 +8,7 @@
  *   FU1  An ask is granted on all its ledgers or on none.
  *   FU2  After `flush` no lease has free units, and the store knows all that was settled.
  */
-import type { LedgerAnswer, LedgerBlock } from "../core/lease/ledger.ts";
+import type { LedgerAnswer, LedgerBlock, LedgerView } from "../core/lease/ledger.ts";
 import type { Units } from "../core/units.ts";
 import type { LeaseStore, StoreFault } from "../ports/lease-store.ts";
 import { block, free, returnFree, type Lease } from "./lease.ts";
@@ -24,6 +24,8 @@ export interface Funds {
   ask(wants: readonly Want[], done: (short: readonly boolean[] | StoreFault) => void): void;
   /** Gets up to `units` without waiting; what it returns is then free on the lease. */
   cover(lease: Lease, units: Units): Units;
+  /** What the store knows of a ledger that is not held here, without waiting; undefined: nothing. */
+  peek(key: string): LedgerView | undefined;
   /** This lease was used: what is free or settled on it goes to the store at the end of the turn. */
   touch(lease: Lease): void;
   /** Tells the store, and returns what is free. */
@@ -75,6 +77,13 @@ export function createFunds(store: LeaseStore): Funds {
         if (need > 0) exchange([lease], [block(lease, need)], ignore);
       }
       return Math.min(units, free(lease));
+    },
+    peek(key) {
+      let known: LedgerView | undefined;
+      store.read([key], (views) => {
+        if (!isFault(views)) [known] = views;
+      });
+      return known;
     },
     touch(lease) {
       if (lease.touched) return;

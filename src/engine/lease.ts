@@ -30,6 +30,8 @@ export interface Lease {
   refunded: Units;
   /** Held by reservations, those that expired with `on_expiry: charge` included. Slots: open ones. */
   reserved: Units;
+  /** Rates only: held by open reservations, and counted as spent already (LE4). */
+  pending: Units;
   /** Part of `reserved`: expired, shown as charged, settled at the end of grace (S18). */
   lapsed: Units;
   /** Parts of `spent` and `beyond` that the store has heard of. */
@@ -71,6 +73,7 @@ export const createLease = (
   overage: 0,
   refunded: 0,
   reserved: 0,
+  pending: 0,
   lapsed: 0,
   toldSpent: 0,
   toldBeyond: 0,
@@ -118,6 +121,7 @@ const isRate = (lease: Lease): boolean => lease.spec.kind === "rate";
 export function hold(lease: Lease, units: Units): void {
   if (isRate(lease)) {
     lease.spent += units;
+    lease.pending += units;
     lease.dirty = true; // or the store takes it for out, and refills less
   } else lease.reserved += units;
   assert(free(lease) >= 0, "LE1");
@@ -136,8 +140,10 @@ export function holdBeyond(lease: Lease, units: Units): void {
 
 /** Gives `units` of a hold back unused. */
 export function unhold(lease: Lease, units: Units): void {
-  if (isRate(lease)) lease.refunded += units;
-  else lease.reserved -= units;
+  if (isRate(lease)) {
+    lease.refunded += units;
+    lease.pending -= units;
+  } else lease.reserved -= units;
   lease.dirty = true;
   assert(lease.reserved >= 0, "LE1");
 }
@@ -156,8 +162,10 @@ export interface Payment {
 
 /** Settles an actual. */
 export function pay(lease: Lease, payment: Payment): void {
-  if (isRate(lease)) lease.spent += payment.covered + payment.beyond;
-  else {
+  if (isRate(lease)) {
+    lease.spent += payment.covered + payment.beyond;
+    lease.pending -= payment.held;
+  } else {
     lease.reserved -= payment.held;
     lease.spent += payment.held + payment.covered + payment.beyond;
   }

@@ -57,6 +57,7 @@ export function lookAt({ core, asked, now }: Case, standings: readonly Standing[
   return standings.map((standing) => {
     if (standing.lease || !keepsAccount(standing.limit)) return standing;
     const spec = core.accounts.spec(asked.tenant, standing.limit, standing.bucket, now);
-    return { ...standing, lease: createLease(spec, freshView(spec, now.mono), now.mono) };
+    const known = spec.family === "" ? undefined : core.funds.peek(spec.key);
+    return { ...standing, lease: createLease(spec, known ?? freshView(spec, now.mono), now.mono) };
   });
 }

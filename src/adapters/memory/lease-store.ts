@@ -35,11 +35,22 @@ export function createMemoryLeaseStore(clock: Clock): LeaseStore {
     const known = ledgers.get(spec.key);
     if (known) return known;
     const latest = spec.family === "" ? undefined : families.get(spec.family);
+    if (latest?.spec.key === spec.key) {
+      ledgers.set(spec.key, latest); // closed and opened again in its own period (MS3)
+      return latest;
+    }
     const before = latest && latest.spec.start < spec.start ? latest : undefined;
     const ledger = createLedger(spec, before, now());
     ledgers.set(spec.key, ledger);
     if (spec.family !== "" && (!latest || before)) families.set(spec.family, ledger);
     return ledger;
+  }
+
+  /** A ledger that was closed, but still has something to leave to its family's next period. */
+  function closed(key: string): Ledger | undefined {
+    const family = key.slice(0, key.lastIndexOf("\0"));
+    const latest = families.get(family);
+    return latest?.spec.key === key ? latest : undefined;
   }
 
   const touch = (block: LedgerBlock): Ledger => {
@@ -48,9 +59,9 @@ export function createMemoryLeaseStore(clock: Clock): LeaseStore {
     return ledger;
   };
 
-  function forget({ spec }: Ledger, view: LedgerView): void {
+  function forget({ spec, carried }: Ledger, view: LedgerView): void {
     const kept = families.get(spec.family);
-    const leavesNothing = view.debt === 0 && spec.rollover === 0;
+    const leavesNothing = view.debt === 0 && spec.rollover === 0 && carried === 0;
     if (kept === ledgers.get(spec.key) && leavesNothing) families.delete(spec.family); // (MS3)
     ledgers.delete(spec.key);
   }
@@ -74,7 +85,7 @@ export function createMemoryLeaseStore(clock: Clock): LeaseStore {
     read(keys, done) {
       done(
         keys.map((key) => {
-          const ledger = ledgers.get(key);
+          const ledger = ledgers.get(key) ?? closed(key);
           if (ledger) accrue(ledger, now());
           return ledger && viewOf(ledger);
         }),
