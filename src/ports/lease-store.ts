@@ -26,8 +26,14 @@ export interface LeaseStore {
    * the needs are granted in all blocks or in none. `done` is called exactly once, in the same turn where
    * the store is in the process. Answers are in the order of the blocks.
    */
-  sync(blocks: readonly LedgerBlock[], done: (answers: readonly LedgerAnswer[] | StoreFault) => void): void;
+  sync(
+    blocks: readonly LedgerBlock[],
+    done: (answers: readonly LedgerAnswer[] | StoreFault) => void,
+  ): void;
   /** Balances without creating anything; `undefined` for a ledger that the store does not have. */
-  read(keys: readonly string[], done: (views: readonly (LedgerView | undefined)[] | StoreFault) => void): void;
+  read(
+    keys: readonly string[],
+    done: (views: readonly (LedgerView | undefined)[] | StoreFault) => void,
+  ): void;
   close(): Promise<void>;
 }

@@ -63,7 +63,7 @@ function playStep(stage: Stage, step: Step): Outcome | undefined {
     return undefined;
   }
   if (verb === "drain") {
-    harness.engine.drain();
+    void harness.engine.drain();
     return undefined;
   }
   const counted = harness.counters.get(step.command.slice("count ".length)) ?? 0;

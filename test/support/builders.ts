@@ -40,7 +40,7 @@ export function aSubject(parts: SubjectLike = {}): Subject {
     dimensions:
       dimensions instanceof Map
         ? dimensions
-        : new Map(Object.entries({ ...dimensions } as Dimensions)),
+        : new Map(Object.entries((dimensions ?? {}) as Dimensions)),
   };
 }
 

@@ -69,7 +69,7 @@ export function createCalendar(): Calendar {
     periodAt(rule, zone, now) {
       if (rule.kind === "once") return ONCE;
       let byZone = byRule.get(rule);
-      if (byZone === undefined) byRule.set(rule, (byZone = new Map()));
+      if (byZone === undefined) byRule.set(rule, (byZone = new Map<string, Period>()));
       const known = byZone.get(zone);
       if (known !== undefined && holds(known, now)) return known;
       const period = find(rule, zone, now);
