@@ -110,9 +110,7 @@ function sentence(refusal: Refusal, hidden: boolean): string {
     case "UNPRICED_MODEL":
       return "A limit counts dollars, and the price book has no price for this model.";
     case "REQUEST_TOO_LARGE":
-      return hidden
-        ? `The request is larger than limit ${named} ever allows.`
-        : `The request is larger than limit ${named} ever allows: ${asked}, at most ${amount(refusal.limitUnits, refusal.meter)}.`;
+      return `The request is larger than limit ${named} ever allows${hidden ? "" : `: ${asked}`}.`;
     case "CIRCUIT_OPEN":
       return `Circuit breaker ${named} is open after too many errors.`;
     case "LOOP_DETECTED":

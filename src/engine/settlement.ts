@@ -14,9 +14,9 @@ import type { Caller } from "../ports/quota.ts";
 import { findShares, giveBack, letGo, paySharesAt, tellOverage, unchargedOf } from "./charge.ts";
 import { isSameStatement } from "./content.ts";
 import type { Core } from "./core.ts";
+import type { Tenant } from "./tenants.ts";
 import type { Turn } from "./turn.ts";
 import { recordEnding } from "./ending.ts";
-import { available } from "./lease.ts";
 import type { Now } from "./now.ts";
 import { checkMeters, type Prepared } from "./prepare.ts";
 import type { Hold, Reservation, Settled } from "./reservations.ts";
@@ -72,7 +72,9 @@ const settledOtherwise = (settled: Settled): Rejection =>
 function statedBy(core: Core, reservation: Reservation, op: Commit): readonly Amount[] | Rejection {
   const { amounts, usage } = op;
   if (!usage && amounts.length === 0) return amounts;
-  const unknownMeter = checkMeters(core, amounts, "amounts");
+  const { lines } = reservation;
+  const held = (meter: string): boolean => reservedOf(lines, meter) !== undefined;
+  const unknownMeter = checkMeters(core, amounts, "amounts", held);
   if (unknownMeter) return unknownMeter;
   const derived = derive(
     core.policy.tariff,
@@ -162,8 +164,8 @@ function standingVerdict(core: Core, { caller, now }: Turn, reservation: Reserva
   const interesting = reservation.holds.some(mayMatter);
   const tenant = core.tenants.get(reservation.tenant);
   if (!tenant || (!interesting && tenant.policy.blocked === "")) return ALLOWED;
+  const standings = standingsNow(core, tenant, reservation, now);
   core.funds.flush();
-  const standings = standingsOfHolds(reservation);
   const ruling = newRuling();
   ruleSuspension(ruling, tenant);
   ruleUnits(ruling, standings, now);
@@ -192,18 +194,21 @@ const mayMatter = ({ limit, lease }: Hold): boolean =>
   limit.rule.at.length > 0 ||
   lease.view.debt > 0 ||
   lease.overage > 0 ||
-  (lease.spec.kind === "rate" && (lease.beyond > 0 || available(lease, lease.usedAt) < 0));
+  (lease.spec.kind === "rate" && (lease.beyond > 0 || lease.view.available < 0));
 
-const standingsOfHolds = (reservation: Reservation): Standing[] =>
-  reservation.holds
-    .filter(({ lease }) => lease.spec.kind !== "slots")
-    .map(({ limit, lease, scope }) => ({
-      limit,
-      bucket: "",
-      scope,
-      need: 0,
-      lease,
-    }));
+/** Where the same limits stand today: the period of the reservation may be over (S24). */
+function standingsNow(
+  core: Core,
+  tenant: Tenant,
+  { holds }: Reservation,
+  now: Now,
+): readonly Standing[] {
+  return holds.flatMap(({ limit, bucket, scope }) => {
+    if (limit.rule.shape.kind === "concurrency") return [];
+    const account = core.accounts.find(tenant, limit, bucket, now);
+    return account ? [{ limit, bucket, scope, need: 0, lease: account.lease }] : [];
+  });
+}
 
 /** Pushes the expiry out, to 24 h after the reservation was made at most (S25). */
 export function renew(core: Core, reservation: Reservation, deadline: number): void {

@@ -113,9 +113,9 @@ function find(options: HttpOptions, path: string, verbose: boolean): Answer | un
 function tell(checks: readonly HealthCheck[], verbose: boolean): Reply {
   const reasons = checks.filter((check) => check.decides && !check.ok);
   const status = reasons.length === 0 ? 200 : 503;
-  const listed = (verbose ? checks : reasons).map(line);
-  if (status === 200) listed.push("ok");
-  return { status, body: `${listed.join("\n")}\n` };
+  const listed = (verbose ? checks : reasons).map((check) => `${line(check)}\n`);
+  if (status === 200) listed.push(verbose ? "ok\n" : "ok");
+  return { status, body: listed.join("") };
 }
 
 function line({ name, ok, detail }: HealthCheck): string {

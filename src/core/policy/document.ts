@@ -193,7 +193,7 @@ export interface PolicyDocument {
   };
   /** Every meter that some limit of the document names, plans and tenants included. */
   readonly meters: ReadonlySet<string>;
-  /** Names of the plans' and the platform's limits, for metric labels. */
+  /** Names of the plans' and the platform's limits, breakers and loops, for metric labels. */
   readonly limitNames: readonly string[];
   /** A listed tenant; `undefined` for one that the document does not list. Decoded at the first call, then kept. */
   tenant(name: string): TenantRules | undefined;

@@ -7,7 +7,7 @@
  *   PV2  A document with a problem is not to be used: what is returned then has stand-ins in it.
  *   PV3  No name is special: tenants, plans and levels are keys of Maps, never of objects.
  */
-import type { LimitRule, PolicyDocument, Rules } from "./document.ts";
+import type { PolicyDocument, Rules } from "./document.ts";
 import { levelsOf, RESERVED_LEVELS } from "./level.ts";
 import {
   at,
@@ -92,7 +92,7 @@ export function checkPolicy(root: Node, { knowsZone, report }: CheckOptions): Ch
       defaultPlan,
       dimensions,
       platform: { limits, breakers },
-      ...namesIn(limits, planRules, tenants),
+      ...namesIn({ limits, breakers }, planRules, tenants),
     },
     plans: planRules,
     tenants,
@@ -148,14 +148,16 @@ function readDefaultPlan(spot: Spot, planNames: ReadonlySet<string>): string {
 }
 
 function namesIn(
-  platform: readonly LimitRule[],
+  platform: PolicyDocument["platform"],
   plans: ReadonlyMap<string, Rules>,
   tenants: ReadonlyMap<string, OwnTenant>,
 ): Pick<PolicyHead, "meters" | "limitNames"> {
-  const shared = [...platform, ...[...plans.values()].flatMap((plan) => plan.limits)];
+  const shared = [...platform.limits, ...[...plans.values()].flatMap((plan) => plan.limits)];
+  const watching = [...plans.values()].flatMap((plan) => [...plan.breakers, ...plan.loops]);
+  const named = [...shared, ...platform.breakers, ...watching];
   const meters = new Set(shared.map((limit) => limit.meter));
   for (const tenant of tenants.values())
     for (const limit of tenant.own.limits) meters.add(limit.meter);
   meters.delete("");
-  return { meters: [...meters], limitNames: [...new Set(shared.map((limit) => limit.name))] };
+  return { meters: [...meters], limitNames: [...new Set(named.map((rule) => rule.name))] };
 }

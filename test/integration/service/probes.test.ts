@@ -52,8 +52,8 @@ describe("grpc.health.v1", () => {
 
 describe("HTTP", () => {
   test("S35: /livez and /readyz answer ok; verbose lists every check", async () => {
-    expect(await running.get("/livez")).toEqual({ status: 200, body: "ok\n" });
-    expect(await running.get("/readyz")).toEqual({ status: 200, body: "ok\n" });
+    expect(await running.get("/livez")).toEqual({ status: 200, body: "ok" });
+    expect(await running.get("/readyz")).toEqual({ status: 200, body: "ok" });
     const { body } = await running.get("/readyz?verbose");
     const names = body.split("\n").map((line) => /^\[\+\]([a-z]+)/.exec(line)?.[1]);
     expect(names).toEqual([

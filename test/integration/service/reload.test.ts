@@ -48,7 +48,7 @@ test("a broken edit keeps the last good one, is logged once, counted, and shown"
   expect(String(fields["problems"])).toContain("nam");
   expect((await running.client().call("explain", { subject })).policyVersion).toBe(policyVersion);
   expect(await metric("imprest_policy_reload_errors_total")).toMatch(/ 1$/);
-  expect(await running.get("/readyz")).toEqual({ status: 200, body: "ok\n" });
+  expect(await running.get("/readyz")).toEqual({ status: 200, body: "ok" });
   expect((await running.get("/readyz?verbose")).body).toContain("[-]reload: ");
   await running.edit(policy(30));
   await running.logged("policy reloaded");
