@@ -23,7 +23,7 @@ import type { Log } from "../ports/log.ts";
 import type { PolicySource } from "../ports/policy-source.ts";
 import type { Rng } from "../ports/rng.ts";
 import { readDescriptorSet } from "./descriptors.ts";
-import { heapBounds } from "./heap-bounds.ts";
+import { heapBounds, type HeapBounds } from "./heap-bounds.ts";
 import { createReadiness, type Readiness } from "./readiness.ts";
 import { createReloader, describeProblem } from "./reloader.ts";
 import { ConfigurationError, type SidecarConfig } from "./sidecar-config.ts";
@@ -70,6 +70,7 @@ interface Running {
 export function createSidecar(config: SidecarConfig, deps: SidecarDeps = {}): Sidecar {
   const log = deps.log ?? createLog({ level: config.logLevel, holder: config.holder });
   const readiness = createReadiness();
+  const bounds = heapBounds(config.idempotencyKeys);
   let running: Running | undefined;
   let ended: Promise<void> | undefined;
 
@@ -88,7 +89,7 @@ export function createSidecar(config: SidecarConfig, deps: SidecarDeps = {}): Si
 
   return {
     async start() {
-      const parts = await assemble(config, deps, { log, readiness });
+      const parts = await assemble(config, deps, { log, readiness, bounds });
       const addresses = await listen(config, parts).catch(async (error: unknown) => {
         await dismantle(parts);
         throw error;
@@ -97,7 +98,7 @@ export function createSidecar(config: SidecarConfig, deps: SidecarDeps = {}): Si
       parts.grpc.serve();
       readiness.serve();
       const { tenant, version } = config;
-      const { idempotencyKeys } = heapBounds(config.idempotencyKeys);
+      const { idempotencyKeys } = bounds;
       log.info({ ...addresses, version, tenant, idempotencyKeys, store: "memory:" }, "serving");
       return addresses;
     },
@@ -109,9 +110,9 @@ export function createSidecar(config: SidecarConfig, deps: SidecarDeps = {}): Si
 async function assemble(
   config: SidecarConfig,
   deps: SidecarDeps,
-  shared: { readonly log: Log; readonly readiness: Readiness },
+  shared: { readonly log: Log; readonly readiness: Readiness; readonly bounds: HeapBounds },
 ): Promise<Running> {
-  const { log, readiness } = shared;
+  const { log, readiness, bounds } = shared;
   const clock = deps.clock ?? createClock();
   const source = deps.source ?? createFilePolicySource(config.policy, { clock });
   const document = await loadPolicy(source, config.policy);
@@ -129,7 +130,7 @@ async function assemble(
     log,
     telemetry,
     waitMs,
-    ...heapBounds(config.idempotencyKeys),
+    ...bounds,
   });
   metrics.watch(engine);
   readiness.watch(engine, document.version);

@@ -137,7 +137,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
     const fits = (): boolean => books.live < options.bucketsPerTenant && live < options.bucketsMax;
     if (fits() || now.mono - books.sweptAt < LOOK_AGAIN) return fits();
     books.sweptAt = now.mono;
-    for (const step = sweep.through(books, now); !step.next().done;);
+    for (const step = sweep.through(books, () => now); !step.next().done;);
     return fits();
   }
 

@@ -37,7 +37,7 @@ const neverFits = (found: readonly Standing[]): boolean =>
   found.some((standing) => standing.limit.mode === "enforce" && isTooLarge(standing));
 
 /** What enforced limits lack here; new leases ask for nothing just to hear what the store knows. */
-function wantsOf(standings: readonly Standing[]): Want[] {
+export function wantsOf(standings: readonly Standing[]): Want[] {
   const wants: Want[] = [];
   for (const { lease, limit, need } of standings) {
     if (!lease) continue;

@@ -3,15 +3,15 @@ import type { Action, Subject } from "../core/operation.ts";
 import type { CompiledLimit } from "../core/policy/compile.ts";
 import { bucketValues } from "../core/policy/match.ts";
 import { isRejection, reject, type Rejection } from "../core/rejection.ts";
-import { freshView } from "../core/lease/ledger.ts";
 import { MAX_UNITS } from "../core/units.ts";
 import type { Balance, ReservationView } from "../core/verdict.ts";
 import type { ReservationFilter, ReservationPage } from "../ports/quota.ts";
 import { keepsAccount } from "./ledger-spec.ts";
 import type { Core } from "./core.ts";
 import type { Turn } from "./turn.ts";
-import { available, createLease, debt, free, settled, type Lease } from "./lease.ts";
+import { available, debt, free, settled, type Lease } from "./lease.ts";
 import type { Now } from "./now.ts";
+import { madeUpLease } from "./places.ts";
 import { tenantOf } from "./prepare.ts";
 import type { Reservation } from "./reservations.ts";
 import type { Line } from "./tally.ts";
@@ -66,8 +66,7 @@ function leasesOf(
   const account = core.accounts.find(tenant, limit, bucket, now);
   if (account) return [[scope, account.lease]];
   const spec = core.accounts.spec(tenant, limit, bucket, now);
-  const known = spec.family === "" ? undefined : core.funds.peek(spec.key);
-  return [[scope, createLease(spec, known ?? freshView(spec, now.mono), now.mono)]];
+  return [[scope, madeUpLease(core, spec, now)]];
 }
 
 /** The action that a bucket is of, as far as its limit tells buckets apart by it. */

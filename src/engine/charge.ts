@@ -9,16 +9,17 @@
  *   CH2  charged + uncharged = actual, for each meter.
  *   CH3  A running total never falls: a lower one changes nothing (S22).
  */
-import { unitsOf, type Amount } from "../core/operation.ts";
+import type { Amount } from "../core/operation.ts";
 import { MAX_UNITS, type Units } from "../core/units.ts";
 import type { Case } from "./case.ts";
 import type { Core } from "./core.ts";
 import type { Timed } from "./deadline-heap.ts";
-import { countable, pay, unhold, type Lease } from "./lease.ts";
+import { countable, pay, unhold } from "./lease.ts";
 import type { Now } from "./now.ts";
 import type { Hold } from "./reservations.ts";
 import { tellSteps } from "./verdicts.ts";
-import type { Asked } from "./standing.ts";
+import { withRequests } from "./look.ts";
+import { unitsAsked } from "./standing.ts";
 
 /** What one limit is charged beyond what it was before. */
 export interface Share {
@@ -34,7 +35,7 @@ type Strictness = "refuse" | "charge";
 
 /**
  * Finds the units for `actual` (a total) at each hold; `undefined` for a meter that nothing states yet.
- * Returns the first rejecting limit's name where one refuses; units that were found are then simply free again.
+ * Returns the first hold whose limit rejects; units that were found are then simply free again.
  */
 export function findShares(
   core: Core,
@@ -43,14 +44,13 @@ export function findShares(
   strictness: Strictness,
 ): readonly Share[] | { readonly rejectedBy: Hold } {
   const shares: Share[] = [];
-  const taken = new Map<Lease, Units>();
   for (const hold of holds) {
     if (hold.lease.spec.kind === "slots") continue;
     const total = actual(hold.meter);
     if (total === undefined) continue;
     const due = Math.max(0, total - hold.charged); // (CH3)
     const held = Math.min(due, hold.held);
-    const covered = cover(core, hold, due - held, taken);
+    const covered = cover(core, hold, due - held);
     const rest = due - held - covered;
     const { rule, mode } = hold.limit;
     if (rest > 0 && mode === "enforce" && rule.overage === "reject" && strictness === "refuse") {
@@ -64,12 +64,8 @@ export function findShares(
 }
 
 /** Free units for an overage. Soft and shadow limits ask for none: they count beyond. */
-function cover(core: Core, hold: Hold, units: Units, taken: Map<Lease, Units>): Units {
-  if (units === 0 || hold.limit.mode !== "enforce") return 0;
-  const before = taken.get(hold.lease) ?? 0;
-  const got = core.funds.cover(hold.lease, before + units) - before;
-  taken.set(hold.lease, before + got);
-  return got;
+function cover(core: Core, { limit, lease }: Hold, units: Units): Units {
+  return units === 0 || limit.mode !== "enforce" ? 0 : core.funds.cover(lease, units);
 }
 
 // Past this line nothing is refused.
@@ -112,25 +108,20 @@ export function letGo(core: Core, hold: Hold, now: Now, taker?: Timed): void {
   core.accounts.letGo(hold.lease, now);
 }
 
-const totalOf = ({ amounts, requests }: Asked, meter: string): Units =>
-  unitsOf(amounts, meter) ?? (meter === "requests" ? requests : 0);
-
 /** Charges a Consume at once; its holds are over. A slot is given straight back (S12). */
 export function chargeConsumed(
   { core, asked, now }: Case,
   holds: readonly Hold[],
 ): readonly Amount[] {
-  const shares = findShares(core, holds, (meter) => totalOf(asked, meter), "charge");
+  const shares = findShares(core, holds, (meter) => unitsAsked(asked, meter), "charge");
   if ("rejectedBy" in shares) return [];
   paySharesAt(core, shares);
   for (const hold of holds) {
     giveBack(core, hold);
     letGo(core, hold, now);
   }
-  const counted = new Set(holds.map(({ meter }) => meter));
-  const { amounts, requests } = asked;
-  const all = amounts.some(({ meter }) => meter === "requests") || !counted.has("requests");
-  const listed = all ? amounts : [...amounts, { meter: "requests", units: requests }];
+  const counted = holds.some(({ meter }) => meter === "requests");
+  const listed = counted ? withRequests(asked) : asked.amounts;
   const charged = listed.map(({ meter, units }) => ({
     meter,
     units: units - unchargedOf(shares, meter),

@@ -4,18 +4,17 @@ import { isRejection, reject, type Rejection } from "../core/rejection.ts";
 import { MAX_UNITS } from "../core/units.ts";
 import type { ExtendAnswer } from "../core/verdict.ts";
 import type { Done } from "../ports/quota.ts";
-import { holdAt } from "./admit.ts";
+import { holdAt, wantsOf } from "./admit.ts";
 import { isRefused, type Case, type Decided } from "./case.ts";
 import type { Core } from "./core.ts";
 import { isFault } from "./funds.ts";
-import { free } from "./lease.ts";
 import { keepsAccount } from "./ledger-spec.ts";
-import { checkMeters, type Prepared } from "./prepare.ts";
+import { askedAgain, checkMeters } from "./prepare.ts";
 import type { Hold, Reservation } from "./reservations.ts";
 import { newRuling, ruleSize, ruleSuspension, ruleUnits } from "./ruling.ts";
 import { findReservation, rebind, renew } from "./settlement.ts";
 import type { Standing } from "./standing.ts";
-import { lineOf } from "./tally.ts";
+import { lineOf, reservedOf } from "./tally.ts";
 import type { Tenant } from "./tenants.ts";
 import type { Turn } from "./turn.ts";
 import { capsAt, decision, tellSteps } from "./verdicts.ts";
@@ -35,7 +34,11 @@ export function extend(core: Core, turn: Turn, op: Extend, done: Done<ExtendAnsw
   const unknownMeter = checkMeters(core, op.add, "add");
   if (unknownMeter) return done(unknownMeter);
   rebind(core, found, now);
-  const the: Case = { core, now, asked: askedOf(turn, tenant, found, op.add) };
+  const the: Case = {
+    core,
+    now,
+    asked: askedAgain({ caller: turn.caller, tenant }, found, op.add),
+  };
   const more = moreOf(found, op.add);
   const standings = more.map(({ standing }) => standing);
   const decided: Decided = { standings, ruling: newRuling() };
@@ -86,18 +89,11 @@ function maxima(tenant: Tenant, reservation: Reservation, add: readonly Amount[]
     const added = unitsOf(add, limit.meter);
     if (added === undefined || keepsAccount(limit)) return [];
     if (!limit.matcher.applies(subject, action)) return [];
-    const held = lines.find(({ meter }) => meter === limit.meter)?.reserved ?? 0;
-    const need = added + held;
+    const need = added + (reservedOf(lines, limit.meter) ?? 0);
     const scope = limit.scope.text(tenant.policy.name, subject, action);
     return [{ limit, bucket: "", scope, need, lease: undefined }];
   });
 }
-
-const wantsOf = (standings: readonly Standing[]): { lease: Hold["lease"]; need: number }[] =>
-  standings.flatMap(({ limit, lease, need }) => {
-    const lacking = lease && limit.mode === "enforce" ? need - free(lease) : 0;
-    return lease && lacking > 0 ? [{ lease, need: lacking }] : [];
-  });
 
 // Past this line nothing is refused.
 function holdMore(
@@ -119,23 +115,4 @@ function holdMore(
 function addTo({ lines }: Reservation, meter: string, units: number): void {
   const line = lineOf(lines, meter);
   line.reserved = Math.min(line.reserved + units, MAX_UNITS);
-}
-
-function askedOf(
-  { caller }: Turn,
-  tenant: Tenant,
-  { subject, action }: Reservation,
-  add: readonly Amount[],
-): Prepared {
-  return {
-    caller,
-    tenant,
-    request: { subject, action, amounts: add, usage: undefined, verbose: false },
-    subject,
-    action,
-    amounts: add,
-    requests: 0,
-    unpriced: "",
-    outputTokens: undefined,
-  };
 }

@@ -1,9 +1,11 @@
 /** Where an operation goes: every limit that applies, and the account that it has, opens or only looks at. */
 import type { CompiledLimit } from "../core/policy/compile.ts";
-import { freshView } from "../core/lease/ledger.ts";
+import { freshView, type LedgerSpec } from "../core/lease/ledger.ts";
 import { reject, type Rejection } from "../core/rejection.ts";
 import type { Case } from "./case.ts";
-import { createLease } from "./lease.ts";
+import type { Core } from "./core.ts";
+import { createLease, type Lease } from "./lease.ts";
+import type { Now } from "./now.ts";
 import { keepsAccount } from "./ledger-spec.ts";
 import { opensRule } from "./ruling.ts";
 import { needAt, type Standing } from "./standing.ts";
@@ -57,7 +59,12 @@ export function lookAt({ core, asked, now }: Case, standings: readonly Standing[
   return standings.map((standing) => {
     if (standing.lease || !keepsAccount(standing.limit)) return standing;
     const spec = core.accounts.spec(asked.tenant, standing.limit, standing.bucket, now);
-    const known = spec.family === "" ? undefined : core.funds.peek(spec.key);
-    return { ...standing, lease: createLease(spec, known ?? freshView(spec, now.mono), now.mono) };
+    return { ...standing, lease: madeUpLease(core, spec, now) };
   });
+}
+
+/** A lease for a look: what the store knows of its ledger, where a period before could have left something. */
+export function madeUpLease({ funds }: Core, spec: LedgerSpec, now: Now): Lease {
+  const known = spec.family === "" ? undefined : funds.peek(spec.key);
+  return createLease(spec, known ?? freshView(spec, now.mono), now.mono);
 }

@@ -100,3 +100,22 @@ export function prepareFor(
     outputTokens: derived.outputTokens,
   };
 }
+
+/** What is asked of a reservation that was made before: only `amounts`, and no request of its own. */
+export function askedAgain(
+  { caller, tenant }: Pick<Prepared, "caller" | "tenant">,
+  { subject, action }: Pick<Asked, "subject" | "action">,
+  amounts: readonly Amount[],
+): Prepared {
+  return {
+    caller,
+    tenant,
+    request: { subject, action, amounts, usage: undefined, verbose: false },
+    subject,
+    action,
+    amounts,
+    requests: 0,
+    unpriced: "",
+    outputTokens: undefined,
+  };
+}

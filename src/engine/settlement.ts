@@ -18,7 +18,7 @@ import type { Tenant } from "./tenants.ts";
 import type { Turn } from "./turn.ts";
 import { recordEnding } from "./ending.ts";
 import type { Now } from "./now.ts";
-import { checkMeters, type Prepared } from "./prepare.ts";
+import { askedAgain, checkMeters } from "./prepare.ts";
 import type { Hold, Reservation, Settled } from "./reservations.ts";
 import { newRuling, ruleSuspension, ruleUnits } from "./ruling.ts";
 import type { Standing } from "./standing.ts";
@@ -170,19 +170,7 @@ function standingVerdict(core: Core, { caller, now }: Turn, reservation: Reserva
   ruleSuspension(ruling, tenant);
   ruleUnits(ruling, standings, now);
   ruling.shadow.length = 0;
-  const { subject, action } = reservation;
-  const request = { subject, action, amounts: [], usage: undefined, verbose: false };
-  const asked: Prepared = {
-    caller,
-    tenant,
-    request,
-    subject,
-    action,
-    amounts: [],
-    requests: 0,
-    unpriced: "",
-    outputTokens: undefined,
-  };
+  const asked = askedAgain({ caller, tenant }, reservation, []);
   const caps = ruling.refusals.length > 0 ? undefined : capsAt(standings, false);
   if (ruling.refusals.length === 0 && !caps) return ALLOWED;
   const decisionId = ruling.refusals.length > 0 ? core.rng.id() : "";

@@ -32,11 +32,13 @@ export interface Asked {
   readonly requests: Units;
 }
 
-/** Units of one limit's meter in what is asked. */
-export function needAt(limit: CompiledLimit, asked: Asked): Units {
-  if (limit.rule.shape.kind === "concurrency") return 1;
-  return unitsOf(asked.amounts, limit.meter) ?? (limit.meter === "requests" ? asked.requests : 0);
-}
+/** Units of one meter in what is asked. */
+export const unitsAsked = ({ amounts, requests }: Asked, meter: string): Units =>
+  unitsOf(amounts, meter) ?? (meter === "requests" ? requests : 0);
+
+/** What an operation takes of one limit. */
+export const needAt = (limit: CompiledLimit, asked: Asked): Units =>
+  limit.rule.shape.kind === "concurrency" ? 1 : unitsAsked(asked, limit.meter);
 
 /** The capacity that a need must never exceed (policy.md: never fits); Infinity where there is none. */
 function wholeCapacity(limit: CompiledLimit): number {

@@ -14,7 +14,7 @@ export interface Sweep {
   /** Goes on where it stopped, for at most so many steps. */
   some(now: Now, most: number): void;
   /** Through one book; each `next` is a step. */
-  through(books: Books, now: Now): Generator<void, void>;
+  through(books: Books, now: () => Now): Generator<void, void>;
 }
 
 export interface Sweepable {
@@ -28,23 +28,23 @@ export function createSweep({ library, shelf, drop, close }: Sweepable): Sweep {
   let round: Generator<void, void> | undefined;
   let present: Now = { wall: 0, latest: 0, mono: 0 };
 
-  function* through(books: Books, at?: Now): Generator<void, void> {
+  function* through(books: Books, now: () => Now): Generator<void, void> {
     for (const [key, home] of books.homes) {
       for (const account of home.values()) {
-        if (canGo(account, at ?? present)) drop(home, account, at ?? present);
+        if (canGo(account, now())) drop(home, account, now());
         yield;
       }
       if (home.size === 0 && books.homes.get(key) === home) books.homes.delete(key); // (SW1)
     }
     for (const [key, { state, rule }] of books.loops) {
-      if (isLoopOver(state, rule, (at ?? present).mono)) {
+      if (isLoopOver(state, rule, now().mono)) {
         books.loops.delete(key);
         books.live--;
       }
       yield;
     }
     for (const [key, { state, rule, owner }] of books.breakers) {
-      if (isBreakerIdle(state, rule, (at ?? present).mono)) {
+      if (isBreakerIdle(state, rule, now().mono)) {
         books.breakers.delete(key);
         owner.live--;
       }
@@ -54,7 +54,7 @@ export function createSweep({ library, shelf, drop, close }: Sweepable): Sweep {
 
   function* all(): Generator<void, void> {
     for (const [uid, books] of library) {
-      yield* through(books);
+      yield* through(books, () => present);
       if (isEmpty(books) && library.get(uid) === books) library.delete(uid); // (SW1)
       yield;
     }
