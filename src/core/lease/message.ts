@@ -11,10 +11,8 @@ import type { DurationMs, EpochMs } from "../time.ts";
 import type { Units } from "../units.ts";
 import type { LedgerSpec, LedgerView } from "./ledger.ts";
 
-/** Who speaks. Minted by the process, never configured. */
+/** Which process speaks. Minted by itself, never configured. */
 export interface Holder {
-  /** UUIDv7 without dashes: its first 12 digits are when it was minted, ms since 1970. */
-  readonly id: string;
   /** 16 hexadecimal digits, new in every process. */
   readonly nonce: string;
   /** 1, and one more with each process that goes on from the same journal. */
@@ -58,6 +56,12 @@ export type Closing = 0 | 1 | 2;
 
 export interface SyncBlock {
   readonly spec: LedgerSpec;
+  /**
+   * Names this lease's record at the ledger: a UUIDv7 without dashes, 32 hexadecimal digits, the first 12 of
+   * which are when the lease was made, ms since 1970. A process that closes a ledger and opens it again later
+   * makes a new lease, under a new id, with totals that begin at 0. Kept in the journal and nowhere else.
+   */
+  readonly holder: string;
   /** 1, and one more with each new message of this process about this ledger. */
   readonly seq: number;
   readonly granted: Units;
@@ -145,6 +149,7 @@ export interface BlockReply {
 /** What the store tells without being asked. Losing any costs time, never safety. */
 export type Hint =
   /** Units came back that could serve you. `key`: of the ledger. */
+  // `holder`: as in the block that was refused.
   | { readonly kind: "wake"; readonly key: string; readonly holder: string; readonly units: Units }
   /** Somebody lacks units. Level 1: return what idles; 2: all that is free. */
   | { readonly kind: "recall"; readonly key: string; readonly level: 1 | 2; readonly units: Units };
