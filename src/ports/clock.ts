@@ -8,4 +8,6 @@ export interface Clock {
   mono(): number;
   /** Runs `task` once, about `after` ms from now; returns what cancels it. Does not keep a process alive. */
   timer(after: DurationMs, task: () => void): () => void;
+  /** Runs `task` once, when all that has arrived by now was dealt with. */
+  soon(task: () => void): void;
 }

@@ -17,6 +17,8 @@ export interface ManualClock extends Clock {
   stepWall(by: number): void;
   /** Timers that wait to run. */
   pending(): number;
+  /** Runs what was to run soon; `advance` does so first. */
+  settle(): void;
 }
 
 /**
@@ -34,6 +36,7 @@ export function createManualClock(start: EpochMs): ManualClock {
   let wall = start;
   let mono = 1_000;
   const timers = new Set<Timer>();
+  let next: (() => void)[] = [];
 
   const nextDue = (until: number): Timer | undefined => {
     let first: Timer | undefined;
@@ -48,6 +51,14 @@ export function createManualClock(start: EpochMs): ManualClock {
     wall += by;
   };
 
+  const settle = (): void => {
+    while (next.length > 0) {
+      const tasks = next;
+      next = [];
+      for (const task of tasks) task();
+    }
+  };
+
   return {
     wall: () => Math.floor(wall),
     mono: () => mono,
@@ -56,7 +67,10 @@ export function createManualClock(start: EpochMs): ManualClock {
       timers.add(timer);
       return () => timers.delete(timer);
     },
+    soon: (task) => void next.push(task),
+    settle,
     advance(by) {
+      settle();
       const until = mono + by;
       let ran = 0;
       for (let timer = nextDue(until); timer !== undefined; timer = nextDue(until)) {
@@ -64,6 +78,7 @@ export function createManualClock(start: EpochMs): ManualClock {
         ran += 1;
         moveTo(ran < PATIENCE ? timer.due : until);
         timer.task();
+        settle();
       }
       moveTo(until);
     },

@@ -20,5 +20,6 @@ export function createClock(): Clock {
       arm();
       return () => clearTimeout(timeout);
     },
+    soon: (task) => void setImmediate(task),
   };
 }

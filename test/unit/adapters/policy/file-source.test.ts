@@ -36,6 +36,7 @@ function createStepClock(): Clock & { step(): Promise<void> } {
       armed();
       return () => undefined;
     },
+    soon: (task) => task(),
     /** Runs the timer that waits; resolves when the next one has been set. */
     step: () =>
       new Promise((resolve) => {

@@ -57,3 +57,15 @@ it("a timer does not keep the process alive", () => {
   expect(ended.stdout).toBe("end of script\n");
   expect(ended.status).toBe(0);
 });
+
+it("what runs soon does not run at once", async () => {
+  const ran: string[] = [];
+  await new Promise<void>((resolve) => {
+    createClock().soon(() => {
+      ran.push("soon");
+      resolve();
+    });
+    ran.push("here");
+  });
+  expect(ran).toEqual(["here", "soon"]);
+});
