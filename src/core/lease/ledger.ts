@@ -1,7 +1,7 @@
 /**
  * A ledger: the store's account of one limit instance (limit, values of `per`, period) for the whole fleet.
- * `settle` and `grant` are the whole arithmetic; the memory store calls them, and what a remote store's
- * scripts do is compared with them.
+ * `settle` and `grant` are the whole arithmetic of the memory store, whose one holder is the process itself; a
+ * fleet's store (shard.ts) keeps a record for each holder and shares how figures are made of sums.
  *
  * A holder reports four cumulative totals that only grow (see ports/lease-store.ts) and two more:
  *   overage   G  of `beyond`, what makes debt: actuals above their holds that no free unit covered
@@ -9,7 +9,7 @@
  *                that the refill goes on while it is open, and refunds what was not used
  * Each is merged by its maximum: a repeated message changes nothing.
  *
- *   budget  available = units + overdraft + carried − settled − out
+ *   budget  available = units + overdraft + carried − settled − out − quarantined
  *   slots   available = max − out
  *   rate    available = level of the token bucket; level + out ≤ burst after each refill
  *
@@ -43,6 +43,8 @@ export interface LedgerSpec {
   readonly family: string;
   readonly rollover: Units;
   readonly carryDebt: boolean;
+  /** `once` budgets: how long the ledger is kept without use; absent: it is not one. */
+  readonly idleMs?: number;
   /** Of the period; orders the ledgers of a family. */
   readonly start: EpochMs;
   readonly end: EpochMs;
@@ -89,25 +91,30 @@ export interface LedgerAnswer {
   readonly view: LedgerView;
 }
 
-/** Changed in place: one owner, the store. */
-export interface Ledger {
+/** The sums over all holders of which the figures are made. Changed in place: one owner, the store. */
+export interface Account {
   spec: LedgerSpec;
+  out: Units;
+  /** Spent by the whole fleet, folded totals included. */
+  settled: Units;
+  /** Held back: nobody knows whether it was spent. */
+  quarantined: Units;
+  /** Overage that nothing has paid yet. */
+  owed: Units;
+  /** Units that the period before left to this one; below zero: debt. */
+  carried: number;
+  rate: RateBucket | undefined;
+}
+
+export interface Ledger extends Account {
   granted: Units;
   spent: Units;
   returned: Units;
   beyond: Units;
   overage: Units;
   refunded: Units;
-  out: Units;
-  /** Spent by the whole fleet, folded totals included. */
-  settled: Units;
-  /** Overage that nothing has paid yet. */
-  owed: Units;
   /** The next period's ledger, once there is one: what is settled here late still passes on (LG5). */
   after: Ledger | undefined;
-  /** Units that the period before left to this one; below zero: debt. */
-  carried: number;
-  rate: RateBucket | undefined;
 }
 
 /** `before`: the ledger of the same family's latest earlier period, if there is one. */
@@ -122,6 +129,7 @@ export function createLedger(spec: LedgerSpec, before: Ledger | undefined, now: 
     refunded: 0,
     out: 0,
     settled: 0,
+    quarantined: 0,
     owed: 0,
     after: undefined,
     carried: 0,
@@ -154,24 +162,29 @@ export function settle(ledger: Ledger, block: LedgerBlock, now: EpochMs): void {
   assert(ledger.out >= 0, "LG1");
   const { rate } = ledger;
   if (rate) {
-    const room = ledger.spec.capacity - ledger.out;
     const back = returned + refunded;
-    if (back > 0) rate.level = Math.max(rate.level, Math.min(rate.level + back, room));
-    if (rate.level >= room) rate.remainder = 0;
-    rate.level = Math.max(rate.level - beyond, -MAX_UNITS);
+    settleRate(rate, back, beyond, ledger.spec.capacity - ledger.out);
   } else {
     payOff(ledger);
     passOn(ledger);
   }
 }
 
-type Totals = Pick<Ledger, "granted" | "spent" | "returned" | "beyond">;
+/** What goes back raises the level up to `room`; what went beyond is debt that refill pays. */
+export function settleRate(rate: RateBucket, back: Units, beyond: Units, room: number): void {
+  if (back > 0) rate.level = Math.max(rate.level, Math.min(rate.level + back, room));
+  if (rate.level >= room) rate.remainder = 0;
+  rate.level = Math.max(rate.level - beyond, -MAX_UNITS);
+}
+
+export type Totals = Pick<Ledger, "granted" | "spent" | "returned" | "beyond">;
 
 /** LG1, in an order in which every step is exact. */
-const outOf = ({ granted, spent, returned, beyond }: Totals): number =>
+export const outOf = ({ granted, spent, returned, beyond }: Totals): number =>
   granted - returned + (beyond - spent);
 
-const atMost = (units: number): Units => Math.min(units, MAX_UNITS);
+/** A sum as it is kept (LG6). */
+export const atMost = (units: number): Units => Math.min(units, MAX_UNITS);
 
 /**
  * Begins the totals anew from what is out, where no message can be lost or repeated: in the process. So they
@@ -187,7 +200,7 @@ export function fold(ledger: Ledger): void {
 }
 
 /** Units that came free pay first what is owed (LG4). */
-function payOff(ledger: Ledger): void {
+export function payOff(ledger: Account): void {
   ledger.owed = Math.min(ledger.owed, Math.max(0, -available(ledger)));
 }
 
@@ -196,7 +209,7 @@ export function accrue({ rate, spec, out }: Ledger, now: EpochMs): void {
   if (rate) refill(rate, spec.refill, Math.max(0, spec.capacity - out), now);
 }
 
-const grow = (old: Units, total: Units): Units => Math.max(0, total - old);
+export const grow = (old: Units, total: Units): Units => Math.max(0, total - old);
 
 /** Moves `need` units out to the holder. Only after {@link lacks} said that they are there. */
 export function grant(ledger: Ledger, need: Units): void {
@@ -211,12 +224,12 @@ export function grant(ledger: Ledger, need: Units): void {
 export const lacks = (ledger: Ledger, need: Units): boolean => need > 0 && need > available(ledger);
 
 /** What could be granted now: see the file's header. May be negative. */
-export function available(ledger: Ledger): number {
+export function available(ledger: Account): number {
   const { spec, rate } = ledger;
   if (rate) return rate.level;
   if (spec.kind === "slots") return spec.capacity - ledger.out;
   const whole = atMost(spec.capacity + spec.overdraft + ledger.carried);
-  return Math.max(whole - ledger.settled - ledger.out, -MAX_UNITS);
+  return Math.max(whole - ledger.settled - ledger.out - ledger.quarantined, -MAX_UNITS);
 }
 
 /** LG5: tells the periods that follow what is left to them now; the chain ends where nothing changes. */
@@ -230,8 +243,9 @@ function passOn(from: Ledger): void {
 }
 
 /** Idle periods in between left their units unused, and paid debt with them. */
-function carriedInto(spec: LedgerSpec, before: Ledger): number {
-  const left = before.spec.capacity + before.carried - before.settled - before.out;
+export function carriedInto(spec: LedgerSpec, before: Account): number {
+  const used = before.settled + before.out + before.quarantined;
+  const left = before.spec.capacity + before.carried - used;
   const debt = Math.min(owing(before), Math.max(0, -left - before.spec.overdraft));
   const kept = keep(spec, left < 0 ? -debt : left);
   const idle = Math.round((spec.start - before.spec.end) / (spec.end - spec.start));
@@ -242,10 +256,10 @@ const keep = (spec: LedgerSpec, left: number): number =>
   Math.max(Math.min(left, spec.rollover), spec.carryDebt ? -Infinity : 0);
 
 /** Overage of this period and debt carried into it. */
-const owing = (ledger: Ledger): Units => ledger.owed + Math.max(0, -ledger.carried);
+export const owing = (ledger: Account): Units => ledger.owed + Math.max(0, -ledger.carried);
 
 /** How a ledger's units are known to its readers. Bring a rate up to `now` with {@link settle} first. */
-export function viewOf(ledger: Ledger): LedgerView {
+export function viewOf(ledger: Account): LedgerView {
   const { spec, rate } = ledger;
   const left = available(ledger);
   const { carried } = ledger;
@@ -254,7 +268,7 @@ export function viewOf(ledger: Ledger): LedgerView {
     limit: atMost(spec.capacity + Math.max(0, carried)),
     spent: rate || spec.kind === "slots" ? 0 : atMost(ledger.settled + Math.max(0, -carried)),
     out: ledger.out,
-    quarantined: 0,
+    quarantined: ledger.quarantined,
     available: left,
     debt,
     nextAvailable: nextAvailable(spec, left, debt),
@@ -272,7 +286,7 @@ export const freshView = (spec: LedgerSpec, now: EpochMs): LedgerView =>
   viewOf(createLedger(spec, undefined, now));
 
 /** New numbers, same account: what is used stays used, and a lower limit makes no debt. */
-function respec(ledger: Ledger, spec: LedgerSpec): void {
+export function respec(ledger: Account, spec: LedgerSpec): void {
   const { rate } = ledger;
   if (rate) {
     const moved = rate.level + spec.capacity - ledger.spec.capacity;
