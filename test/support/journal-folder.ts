@@ -1,0 +1,74 @@
+/** A journal in a folder of its own, and what is kept in it. */
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { onTestFinished } from "vitest";
+import {
+  type JournalOptions,
+  openJournal,
+  type OpenJournal,
+} from "../../src/adapters/journal/journal.ts";
+import type { JournalEntry, Keeper, Recovered } from "../../src/ports/journal.ts";
+import type { Log } from "../../src/ports/log.ts";
+
+export async function aFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "imprest-journal-"));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+export const filesIn = async (folder: string): Promise<readonly string[]> =>
+  (await readdir(folder)).toSorted();
+
+export interface Kept extends OpenJournal {
+  /** Messages of the log at warn and above. */
+  readonly logged: readonly string[];
+}
+
+/** Opens one; it is closed when the test ends. */
+export async function open(
+  directory: string,
+  options: Partial<Omit<JournalOptions, "directory">> = {},
+): Promise<Kept> {
+  const logged: string[] = [];
+  const note = (_: unknown, message: string): void => void logged.push(message);
+  const nothing = (): void => undefined;
+  const log: Log = { debug: nothing, info: nothing, warn: note, error: note };
+  const opened = await openJournal({ directory, syncMs: 1_000, log, ...options });
+  return { ...opened, logged };
+}
+
+/** Everything of one kind, as an object. */
+export const found = (recovered: Recovered, kind: JournalEntry["kind"] = "memory") =>
+  Object.fromEntries(recovered.of(kind));
+
+/** Keeps what a Map holds. */
+export interface MapKeeper extends Keeper {
+  set(name: string, state: unknown): void;
+  delete(name: string): void;
+}
+
+export function mapKeeper(kind: JournalEntry["kind"] = "memory"): MapKeeper {
+  const states = new Map<string, unknown>();
+  const changed = new Set<string>();
+  return {
+    set(name, state) {
+      states.set(name, state);
+      changed.add(name);
+    },
+    delete(name) {
+      states.delete(name);
+      changed.add(name);
+    },
+    collect(journal) {
+      for (const name of changed) {
+        if (states.has(name)) journal.put(kind, name, states.get(name));
+        else journal.drop(kind, name);
+      }
+      changed.clear();
+    },
+    *live() {
+      for (const [name, state] of states) yield { kind, name, state };
+    },
+  };
+}
