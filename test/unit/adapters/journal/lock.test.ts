@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { mkdir, readFile, rename, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { lockByFile, lockBySocket, lockDirectory } from "../../../../src/adapters/journal/lock.ts";
+import { lockByFile, lockBySocket } from "../../../../src/adapters/journal/lock.ts";
 import { aFolder } from "../../../support/journal-folder.ts";
 
 const LOCK = new URL("../../../../src/adapters/journal/lock.ts", import.meta.url).href;
