@@ -100,8 +100,7 @@ export function createDial({ url, passwordFile, label, rng }: DialOptions): Dial
       renew();
       const [first = { host: "", port: 0 }] = url.hosts;
       const target: RedisOptions = url.kind === "sentinel" ? sentinels() : (node ?? first);
-      const options: RedisOptions = { ...common(), ...target };
-      const redis = new Redis(options);
+      const redis = new Redis({ ...common(), ...target, replyMapping: "legacy" });
       redis.on("reconnecting", () => {
         const { password, tls } = renew();
         if (password !== "") redis.options.password = password; // (DL2)

@@ -1,0 +1,134 @@
+/**
+ * What a server has to be before units are entrusted to it: each thing that is missing is named, with what to do.
+ * What is permitted is found out by doing it, to a key of its own: a server need not show its list of rights.
+ */
+import { parseInfo, type Info } from "./info.ts";
+import type { Link, Outcome } from "./link.ts";
+import type { StoreKind } from "./store-url.ts";
+
+export interface InspectionOptions {
+  readonly kind: StoreKind;
+  readonly fencing: boolean;
+  /** A key of this server that may be written; it is gone again after a second. */
+  readonly probeKey: string;
+}
+
+export interface Finding {
+  /** Units may not be kept there as it is. */
+  readonly isFatal: boolean;
+  /** What is wrong, and what to do. */
+  readonly text: string;
+}
+
+/** Each command that the scripts send, once; answers with those that are refused, and why. */
+const PROBE = `
+local key, refused = KEYS[1], {}
+local function try(...)
+  local answer = redis.pcall(...)
+  if type(answer) == 'table' and answer.err then
+    refused[#refused + 1] = (...) .. ': ' .. answer.err
+  end
+end
+try('TIME')
+try('HSET', key, 'f', '1')
+try('HGET', key, 'f')
+try('HMGET', key, 'f')
+try('HGETALL', key)
+try('HDEL', key, 'f')
+try('DEL', key)
+try('ZADD', key, '1', 'm')
+try('ZRANGEBYSCORE', key, '-inf', '1', 'LIMIT', '0', '1')
+try('ZREM', key, 'm')
+try('ZADD', key, '1', 'm')
+try('PEXPIREAT', key, ARGV[1])
+try('PUBLISH', key, '')
+if ARGV[2] == '1' then try('INFO', 'replication') end
+return refused
+`;
+
+/** undefined: it did not answer. */
+export async function inspect(
+  link: Link,
+  options: InspectionOptions,
+): Promise<readonly Finding[] | undefined> {
+  const ends = Date.now() + 1_000;
+  const [info, probed] = await link.run([
+    ["INFO"],
+    ["EVAL", PROBE, 1, options.probeKey, ends, options.fencing ? 1 : 0],
+  ]);
+  if (info === undefined || probed === undefined) return undefined;
+  if (info.kind === "lost" || probed.kind === "lost") return undefined;
+  if (info.kind === "refused") {
+    return [fatal(refusal("INFO is", info.error))];
+  }
+  const found = parseInfo(String(info.reply));
+  const findings = [
+    ...versionFindings(found),
+    ...placeFindings(found, options.kind),
+    ...memoryFindings(found),
+  ];
+  if (options.fencing && found.get("role") === "master" && !found.has("master_replid")) {
+    findings.push(
+      fatal(
+        "it hides master_replid, by which a loss of data is noticed: --store-fencing none does without, and is right only for a store that never fails over with a loss",
+      ),
+    );
+  }
+  const isPrimary = found.get("role") !== "slave" && findings.every(({ isFatal }) => !isFatal);
+  return isPrimary ? [...findings, ...rightsFindings(probed)] : findings;
+}
+
+/** What a user of its own has to be given; said as Redis says it. */
+export const RIGHTS =
+  "`ACL SETUSER imprest on >PASSWORD ~imprest:* ~{q* resetchannels &{q* +@connection +eval +evalsha +info +time +wait +get +set +del +hget +hset +hmget +hgetall +hdel +zadd +zrem +zrangebyscore +pexpireat +publish +subscribe +unsubscribe`, on a Cluster also `+cluster|slots +ssubscribe +sunsubscribe +spublish`";
+
+const fatal = (text: string): Finding => ({ isFatal: true, text });
+const worth = (text: string): Finding => ({ isFatal: false, text });
+
+function versionFindings(info: Info): readonly Finding[] {
+  if (info.has("valkey_version")) return [];
+  const version = info.get("redis_version") ?? "";
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  return major > 6 || (major === 6 && minor >= 2)
+    ? []
+    : [fatal(`it is version ${version || "unknown"}: Redis 6.2 or newer, or Valkey, is needed`)];
+}
+
+function placeFindings(info: Info, kind: StoreKind): readonly Finding[] {
+  const isCluster = info.get("cluster_enabled") === "1";
+  const findings: Finding[] = [];
+  if (isCluster && kind !== "cluster") {
+    findings.push(fatal("it is a node of a Cluster: write --store redis+cluster://HOST:PORT"));
+  }
+  if (!isCluster && kind === "cluster") {
+    findings.push(fatal("it is no node of a Cluster: write --store redis://HOST:PORT"));
+  }
+  if (info.get("role") === "slave" && kind === "single") {
+    const primary = `${info.get("master_host") ?? "?"}:${info.get("master_port") ?? "?"}`;
+    findings.push(fatal(`it is a read-only replica of ${primary}: --store has to lead there`));
+  }
+  return findings;
+}
+
+function memoryFindings(info: Info): readonly Finding[] {
+  const policy = info.get("maxmemory_policy") ?? "noeviction";
+  if (policy === "noeviction") return [];
+  const text = `maxmemory-policy is ${policy}: it would forget what was spent when memory is short; \`CONFIG SET maxmemory-policy noeviction\``;
+  return [info.get("maxmemory") === "0" ? worth(text) : fatal(text)];
+}
+
+function rightsFindings(probed: Outcome): readonly Finding[] {
+  if (probed.kind !== "reply") return [fatal(refusal("scripts are", probed.error))];
+  const refused = Array.isArray(probed.reply) ? probed.reply.map(String) : [];
+  return refused.length === 0
+    ? []
+    : [
+        fatal(
+          `the scripts may not do all that they have to (${refused.join("; ")}); give ${RIGHTS}`,
+        ),
+      ];
+}
+
+/** A server that still loads, is out of memory or lacks replicas says so by itself. */
+const refusal = (what: string, error: string): string =>
+  error.startsWith("NOPERM") ? `${what} refused (${error}); give ${RIGHTS}` : error;

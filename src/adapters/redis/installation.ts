@@ -1,0 +1,88 @@
+/**
+ * The installation: one key that says which data set this is and how the fleet confirms grants,
+ * `imprest:id` = `<nonce>:<mode>`, and the birth of the 1,024 shards that it vouches for.
+ *
+ *   IN1  Shards are born before the id is written: who sees an id may rely on the shards.
+ *   IN2  Of several sidecars that find no id, one writes it (SET NX); the others take what it wrote.
+ *   IN3  Who knows of an earlier id tells a loss: then shards are born with the long window, in which holders
+ *        report what they have. Who never saw one may be the first of all, and waits for the short one.
+ *   IN4  A sidecar with another confirm mode than the fleet's is not served: the mode is part of what makes
+ *        grants safe for everybody.
+ */
+import type { Confirm } from "./confirm.ts";
+import type { Outcome } from "./link.ts";
+
+export const ID_KEY = "imprest:id";
+
+/** How long newborn shards listen before they grant. */
+export const FIRST_WINDOW_MS = 2_000;
+
+export interface InstallationOptions {
+  readonly confirm: Confirm;
+  readonly learnMs: number;
+  /** 128 bits, for the id. */
+  readonly mint: () => string;
+  /** Makes the shards that are missing; an error's text where not all of them could be reached. */
+  readonly bear: (windowMs: number) => Promise<string>;
+  /** SET NX. */
+  readonly claim: (id: string) => Promise<Outcome>;
+  /** It is another one than before. */
+  readonly onNews: () => void;
+  readonly onBorn: (windowMs: number) => void;
+}
+
+export interface Installation {
+  /** Why it may not be used; "" where it may. */
+  cause(): string;
+  /** What the server said to GET of {@link ID_KEY}. Resolves when what follows from it is done. */
+  hear(outcome: Outcome): Promise<void>;
+}
+
+export function createInstallation(options: InstallationOptions): Installation {
+  let seen = "";
+  let cause = "the store has not answered yet";
+  let isBearing = false;
+
+  function meet(id: string): void {
+    const mode = id.slice(id.lastIndexOf(":") + 1);
+    const hasChanged = seen !== "" && seen !== id;
+    seen = id;
+    cause = mode === options.confirm ? "" : mismatch(mode, options.confirm); // (IN4)
+    if (hasChanged) options.onNews();
+  }
+
+  /** (IN1, IN2) */
+  async function found(): Promise<void> {
+    const windowMs = seen === "" ? FIRST_WINDOW_MS : options.learnMs; // (IN3)
+    const failure = await options.bear(windowMs);
+    if (failure !== "") {
+      cause = failure;
+      return;
+    }
+    const id = `${options.mint()}:${options.confirm}`;
+    const claimed = await options.claim(id);
+    if (claimed.kind === "reply" && claimed.reply === "OK") {
+      options.onBorn(windowMs);
+      meet(id);
+    } else if (claimed.kind !== "reply") cause = claimed.error;
+    // Another one was faster: the next beat reads what it wrote.
+  }
+
+  return {
+    cause: () => cause,
+    async hear(outcome) {
+      if (outcome.kind !== "reply") {
+        if (outcome.kind === "refused") cause = outcome.error;
+        return;
+      }
+      if (typeof outcome.reply === "string") return meet(outcome.reply);
+      if (isBearing) return;
+      isBearing = true;
+      await found();
+      isBearing = false;
+    },
+  };
+}
+
+const mismatch = (theirs: string, ours: Confirm): string =>
+  `this fleet runs with --confirm ${theirs}, this sidecar with --confirm ${ours}: one mode for all`;

@@ -1,0 +1,158 @@
+/**
+ * A server that has units: the one behind the address, or one primary of a Cluster. It is asked each half second
+ * who it is, because a connection that survives says nothing of the data behind it: a replica promoted in place, a
+ * flush and a restart behind a proxy all leave it open.
+ *
+ *   PR1  A server counts only while its beat is answered, it is a primary, and nothing that it must be is missing.
+ *   PR2  Another data set (`master_replid`) or a new connection is told; the first of both is not news.
+ */
+import { createConfirmedLine, type ConfirmedLine } from "./confirmed-line.ts";
+import { neededReplicas, type Confirm } from "./confirm.ts";
+import type { Dial } from "./dial.ts";
+import { inspect } from "./inspection.ts";
+import { parseInfo, replicationOf, type Replication } from "./info.ts";
+import { createLink, type Link, type Outcome, type Words } from "./link.ts";
+import type { StoreHost, StoreKind } from "./store-url.ts";
+
+/** A beat that is not answered for so long counts as none; a server that takes 2 s still does. */
+const OVERDUE_MS = 3_000;
+/** What a server lacks is looked at again so often: an operator may have put it right. */
+const INSPECT_AGAIN_MS = 2_000;
+
+export interface PrimaryOptions {
+  readonly dial: Dial;
+  readonly kind: StoreKind;
+  readonly node?: StoreHost;
+  readonly confirm: Confirm;
+  /** A `master_replid` that is hidden or means nothing is not looked at. */
+  readonly fencing: boolean;
+  /** A shard of it, whose keys may be written to find out what is permitted. */
+  readonly probeKey: () => string;
+  /** Something of what it says of itself has changed. */
+  readonly onChange: () => void;
+  /** It may have another data set. */
+  readonly onNews: () => void;
+  readonly onTrip: (ms: number) => void;
+  /** It is used all the same, but somebody should know. */
+  readonly onWorth: (text: string) => void;
+}
+
+/** `cause`: why it does not count; "" where it does. */
+export interface Health {
+  readonly cause: string;
+  readonly replication: Replication | undefined;
+}
+
+export interface Primary {
+  /** Of a Cluster's node; undefined for the one behind the address. */
+  readonly node: StoreHost | undefined;
+  /** For what is not a script, so that no WAIT is in its way. */
+  readonly control: Link;
+  readonly line: ConfirmedLine;
+  health(): Health;
+  /** Asks who it is, with `more` behind it; resolves with the outcomes of `more`, none if a beat is under way. */
+  beat(more: readonly Words[]): Promise<readonly Outcome[]>;
+  /** How many replicas have to have a grant before it is spent. */
+  needed(): number;
+  /** The server says that it is no primary: looks for another one. */
+  demoted(): void;
+  close(): void;
+}
+
+export function createPrimary(options: PrimaryOptions): Primary {
+  const { dial, node, onChange, onNews } = options;
+  let replication: Replication | undefined;
+  let mostOnline = 0;
+  let cause = "connecting";
+  let wasReady = false;
+  let beating: number | undefined;
+  let inspected: { readonly at: number; readonly problems: readonly string[] } | undefined;
+
+  const become = (next: string): void => {
+    if (next === cause) return;
+    cause = next;
+    onChange();
+  };
+  const where = { dial, ...(node === undefined ? {} : { node }) };
+  const control = createLink({
+    ...where,
+    onReady() {
+      inspected = undefined;
+      if (wasReady) onNews(); // (PR2)
+      wasReady = true;
+      void beat([]);
+    },
+    onLost: become,
+  });
+  const needed = (): number =>
+    neededReplicas(options.confirm, { online: replication?.online ?? 0, mostOnline });
+  const line = createConfirmedLine(createLink(where), needed);
+
+  function hear(heard: Replication): void {
+    const last = replication;
+    replication = heard;
+    mostOnline = Math.max(mostOnline, heard.online);
+    if (options.fencing && last !== undefined && last.replid !== heard.replid) onNews(); // (PR2)
+    if (last?.online !== heard.online) onChange();
+  }
+
+  async function problemsNow(): Promise<readonly string[]> {
+    const now = performance.now();
+    const isFresh =
+      inspected !== undefined &&
+      (inspected.problems.length === 0 || now - inspected.at < INSPECT_AGAIN_MS);
+    if (inspected === undefined || !isFresh) {
+      const { kind, fencing } = options;
+      const found = await inspect(control, { kind, fencing, probeKey: options.probeKey() });
+      if (found === undefined) return ["it does not answer"];
+      for (const { isFatal, text } of found) if (!isFatal) options.onWorth(text);
+      const problems = found.filter(({ isFatal }) => isFatal).map(({ text }) => text);
+      inspected = { at: now, problems };
+    }
+    return inspected.problems;
+  }
+
+  async function beat(more: readonly Words[]): Promise<readonly Outcome[]> {
+    if (!control.isReady()) return [];
+    if (beating !== undefined) {
+      if (performance.now() - beating > OVERDUE_MS) become(`no answer for ${OVERDUE_MS / 1000} s`);
+      return [];
+    }
+    const started = performance.now();
+    beating = started;
+    const [told, ...rest] = await control.run([["INFO", "replication"], ...more]);
+    if (told?.kind === "reply") {
+      options.onTrip(performance.now() - started);
+      hear(replicationOf(parseInfo(String(told.reply))));
+      become((await problemsNow()).join("; ") || roleProblem());
+    } else become(told?.error ?? "no answer");
+    beating = undefined;
+    return rest;
+  }
+
+  /** A read-only replica is not used; behind Sentinels another one is looked for. */
+  function roleProblem(): string {
+    if (replication?.isPrimary !== false) return "";
+    primary.demoted();
+    return "it is a read-only replica; --store has to lead to the primary";
+  }
+
+  const primary: Primary = {
+    node,
+    control,
+    line,
+    health: () => ({ cause, replication }),
+    beat,
+    needed,
+    demoted() {
+      if (options.kind !== "sentinel") return;
+      control.reconnect();
+      line.link.reconnect();
+    },
+    close() {
+      control.close();
+      line.link.close();
+    },
+  };
+  return primary;
+}
