@@ -23,6 +23,7 @@ import { createLedgerSpecs } from "./ledger-spec.ts";
 import type { Now } from "./now.ts";
 import { createSweep } from "./sweep.ts";
 import type { Tenant } from "./tenants.ts";
+import { NO_WATCH, type Placing, type Watch } from "./watch.ts";
 
 export interface Accounts {
   /** The account of this operation at this limit, brought to the current policy and period, if there is one. */
@@ -40,6 +41,8 @@ export interface Accounts {
   sweep(now: Now, most: number): void;
   /** A reservation has let go of this lease. */
   letGo(lease: Lease, now: Now): void;
+  /** Puts a lease back where a journal says that it was; it meets the policy of today when it is next asked for. */
+  restore(lease: Lease, placing: Placing): void;
   live(): number;
   /** Units that are out here, by meter. Walks over all accounts: for a scrape, not for a decision. */
   leased(): ReadonlyMap<string, number>;
@@ -50,6 +53,7 @@ export interface AccountsOptions {
   readonly funds: Funds;
   readonly bucketsPerTenant: number;
   readonly bucketsMax: number;
+  readonly watch?: Watch;
 }
 
 const NO_ACCOUNTS: Home = new Map();
@@ -57,7 +61,7 @@ const NO_ACCOUNTS: Home = new Map();
 const LOOK_AGAIN = 1_000;
 
 export function createAccounts(options: AccountsOptions): Accounts {
-  const { funds } = options;
+  const { funds, watch = NO_WATCH } = options;
   const specs = createLedgerSpecs(options.calendar);
   const library = new Map<string, Books>();
   /** Leases that a reload put aside before their period was over, by ledger. */
@@ -82,6 +86,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
     const spec = specs.at(tenant, limit, account.bucket, now.latest); // (AC5)
     if (spec.key === lease.spec.key && !spentOnce) {
       lease.spec = spec;
+      lease.later = laterOf(tenant, limit, spec);
       refresh(lease);
     } else {
       retire(account, spentOnce, now);
@@ -90,10 +95,29 @@ export function createAccounts(options: AccountsOptions): Accounts {
     if (rebound) account.scope = "";
     account.limit = limit;
     account.generation = tenant.generation;
+    tellPlace(account);
   }
+
+  const tellPlace = ({ lease, limit, owner }: Account): void =>
+    watch.placed(lease, { place: "account", limit, owner: owner.uid });
+
+  function close(lease: Lease): void {
+    funds.close(lease);
+    watch.gone(lease);
+  }
+
+  const laterOf = (tenant: Tenant, limit: CompiledLimit, spec: LedgerSpec): Lease["later"] =>
+    spec.carryDebt ? (n) => specs.later(tenant, limit, spec, n) : undefined;
 
   /** The store may know more of it than nothing: carried units, another holder. */
   function newLease(tenant: Tenant, limit: CompiledLimit, spec: LedgerSpec, now: Now): Lease {
+    const held = funds.held(spec);
+    if (held) {
+      held.spec = spec;
+      held.retired = false;
+      refresh(held);
+      return held;
+    }
     const shelved = shelf.get(spec.key);
     shelf.delete(spec.key);
     if (shelved) {
@@ -102,9 +126,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
       refresh(shelved.lease);
       return shelved.lease;
     }
-    const later = spec.carryDebt
-      ? (n: number): number | undefined => specs.later(tenant, limit, spec, n)
-      : undefined;
+    const later = laterOf(tenant, limit, spec);
     const lease = createLease(spec, freshView(spec, now.mono), now.mono, later);
     refresh(lease);
     return lease;
@@ -119,10 +141,12 @@ export function createAccounts(options: AccountsOptions): Accounts {
   function retire({ limit, lease }: Account, over: boolean, now: Now): void {
     if (!over && now.latest < lease.spec.end) {
       shelf.set(lease.spec.key, { limit, lease });
+      watch.placed(lease, { place: "shelf", limit, owner: "" });
       return;
     }
     lease.retired = true;
-    if (lease.holds === 0) funds.close(lease);
+    if (lease.holds === 0) close(lease);
+    else watch.placed(lease, { place: "over", limit, owner: "" });
   }
 
   function drop(home: Home, account: Account, now: Now): void {
@@ -141,7 +165,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
     return fits();
   }
 
-  const sweep = createSweep({ library, shelf, drop, close: (lease) => funds.close(lease) });
+  const sweep = createSweep({ library, shelf, drop, close });
 
   const accounts: Accounts = {
     find(tenant, limit, bucket, now) {
@@ -166,6 +190,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
       home.set(bucket, account);
       owner.live++;
       live++;
+      tellPlace(account);
       return account;
     },
     hasRoom,
@@ -176,7 +201,21 @@ export function createAccounts(options: AccountsOptions): Accounts {
     letGo(lease, now) {
       lease.holds--;
       lease.usedAt = now.mono;
-      if (lease.holds === 0 && lease.retired) funds.close(lease);
+      if (lease.holds === 0 && lease.retired) close(lease);
+      else watch.used(lease);
+    },
+    restore(lease, { place, limit, owner: ownerUid }) {
+      if (place === "shelf") shelf.set(lease.spec.key, { limit, lease });
+      if (place === "over") lease.retired = true;
+      if (place !== "account") return;
+      const [uid = "", , bucket = ""] = lease.spec.key.split("\0");
+      const { homes } = booksOf(uid);
+      let home = homes.get(limit.key);
+      if (!home) homes.set(limit.key, (home = new Map<string, Account>()));
+      const owner = booksOf(ownerUid);
+      home.set(bucket, { bucket, owner, limit, generation: 0, scope: "", lease });
+      owner.live++;
+      live++;
     },
     live: () => live,
     leased: () => leasedUnits(library.values()),

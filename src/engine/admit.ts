@@ -7,52 +7,65 @@
 import { closedCircuit, letThrough } from "../core/limit/breaker.ts";
 import { countRepeat } from "../core/limit/loop.ts";
 import { isRejection, type Rejection } from "../core/rejection.ts";
+import type { DurationMs } from "../core/time.ts";
 import type { BookedBreaker } from "./books.ts";
 import { isRefused, type Case, type Decided } from "./case.ts";
 import type { Core } from "./core.ts";
-import { isFault, type Want } from "./funds.ts";
 import { countable, free, hold, holdBeyond, type Lease } from "./lease.ts";
 import { openLeases, standingsOf } from "./places.ts";
+import { absentUnits, pending } from "./absent.ts";
 import { look } from "./look.ts";
 import type { Hold, Reservation } from "./reservations.ts";
 import { breakerBooks, breakerKey, loopKey, ruleEarly, ruleSize, ruleUnits } from "./ruling.ts";
 import { isTooLarge, type Standing } from "./standing.ts";
+import type { Want } from "./turn.ts";
 import { tellSteps } from "./verdicts.ts";
 
-/** Decides whether the operation may go on, with its units granted (not yet held) if so. */
-export function decide(the: Case, done: (decided: Decided | Rejection) => void): void {
+/**
+ * Decides whether the operation may go on, with its units granted (not yet held) if so. `ttlMs`: how long they
+ * may be held. Undefined: it waits for the store, and is decided again in another turn.
+ */
+export function decide(the: Case, ttlMs: DurationMs): Decided | Rejection | undefined {
   const found = standingsOf(the);
   const ruling = ruleEarly(the, found);
-  if (isRefused({ standings: found, ruling }) || neverFits(found)) return done(look(the));
+  if (isRefused({ standings: found, ruling }) || neverFits(found)) return look(the);
   const standings = openLeases(the, found);
-  if (isRejection(standings)) return done(standings);
-  the.core.funds.ask(wantsOf(standings), (short) => {
-    ruleSize(ruling, standings, the.now);
-    if (!isFault(short)) ruleUnits(ruling, standings, the.now);
-    done({ standings, ruling });
-  });
+  if (isRejection(standings)) return standings;
+  const { core, turn, now } = the;
+  const outcome = core.funds.ask(standings, turn, ttlMs);
+  if (outcome === "wait") {
+    turn.suspend({ wants: wantsOf(standings), ttlMs });
+    return undefined;
+  }
+  const decided = { standings, ruling };
+  const absent = outcome === "short" ? absentUnits(the, decided) : undefined;
+  ruleSize(ruling, standings, now);
+  ruleUnits(ruling, standings, now, absent?.refusals);
+  if (turn.ticket?.isGone()) ruling.refusals.push(pending()); // (S28) nobody is there to take it
+  return absent ? { ...decided, fallen: absent.fallen, source: absent.source } : decided;
 }
 
 const neverFits = (found: readonly Standing[]): boolean =>
   found.some((standing) => standing.limit.mode === "enforce" && isTooLarge(standing));
 
-/** What enforced limits lack here; new leases ask for nothing just to hear what the store knows. */
+/** What has to be here: the units of enforced limits, of others no more than the store's word. */
 export function wantsOf(standings: readonly Standing[]): Want[] {
   const wants: Want[] = [];
   for (const { lease, limit, need } of standings) {
-    if (!lease) continue;
-    const lacking = limit.mode === "enforce" ? Math.max(0, need - free(lease)) : 0;
-    if (lacking > 0 || lease.dirty) wants.push({ lease, need: lacking });
+    if (lease) wants.push({ lease, units: limit.mode === "enforce" ? need : 0 });
   }
   return wants;
 }
 
 /** Holds the units of every limit. Past this line nothing is refused. */
-export function holdAll(core: Core, standings: readonly Standing[]): Hold[] {
+export function holdAll(core: Core, { standings, fallen }: Decided): Hold[] {
   const holds: Hold[] = [];
-  for (const { limit, bucket, lease, need, scope } of standings) {
+  for (const standing of standings) {
+    const { limit, bucket, lease, need, scope } = standing;
     if (!lease) continue;
-    const held = holdAt(lease, need, limit.mode === "enforce");
+    const isFallen = fallen?.has(standing) ?? false;
+    if (isFallen) core.funds.countFallback(lease, need);
+    const held = holdAt(lease, need, limit.mode === "enforce" && !isFallen);
     lease.holds++;
     core.funds.touch(lease);
     tellSteps(core, limit, lease);

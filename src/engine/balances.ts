@@ -9,7 +9,7 @@ import type { ReservationFilter, ReservationPage } from "../ports/quota.ts";
 import { keepsAccount } from "./ledger-spec.ts";
 import type { Core } from "./core.ts";
 import type { Turn } from "./turn.ts";
-import { available, debt, free, settled, type Lease } from "./lease.ts";
+import { available, debt, free, isHeard, settled, type Lease } from "./lease.ts";
 import type { Now } from "./now.ts";
 import { madeUpLease } from "./places.ts";
 import { tenantOf } from "./prepare.ts";
@@ -20,19 +20,27 @@ import type { Tenant } from "./tenants.ts";
 /** Bounds an answer: buckets of one limit that differ by action or name alone. */
 const LISTED_MAX = 1_000;
 
+type Found = readonly [CompiledLimit, string, Lease];
+
 /** Every limit whose `match` and `per` hold for the subject; action, name and tag are not looked at. */
-export function balances(core: Core, turn: Turn, subject: Subject): readonly Balance[] | Rejection {
+/** Undefined: it waits for the store, and is answered in another turn. `refresh`: asks it in any case. */
+export function balances(
+  core: Core,
+  turn: Turn,
+  { subject, refresh }: { readonly subject: Subject; readonly refresh: boolean },
+): readonly Balance[] | Rejection | undefined {
   const tenant = tenantOf(core, turn.caller, subject.tenant);
   if (isRejection(tenant)) return tenant;
   const named = { ...subject, tenant: tenant.policy.name };
-  const found: (readonly [CompiledLimit, string, Lease])[] = [];
+  const found: Found[] = [];
   for (const limit of tenant.policy.limits) {
     if (!keepsAccount(limit) || (limit.platform && !turn.caller.platform)) continue;
     if (!limit.matcher.appliesToSubject(named)) continue;
-    for (const [scope, lease] of leasesOf(core, { tenant, subject: named, now: turn.now }, limit)) {
+    for (const [scope, lease] of leasesOf(core, { tenant, subject: named, turn }, limit)) {
       if (found.length < LISTED_MAX) found.push([limit, scope, lease]);
     }
   }
+  if (readsBalances(core, turn, { found, refresh })) return undefined;
   core.funds.flush();
   return found.map(([limit, scope, lease]) => balanceOf(limit, scope, lease, turn.now));
 }
@@ -42,15 +50,36 @@ const NO_ACTION = { kind: "", name: "", tags: [], fingerprint: "" };
 interface Asking {
   readonly tenant: Tenant;
   readonly subject: Subject;
-  readonly now: Now;
+  readonly turn: Turn;
+}
+
+/** What the store has to be asked before it is shown (S31); true: the answer waits for that. */
+function readsBalances(
+  { funds }: Core,
+  turn: Turn,
+  { found, refresh }: { readonly found: readonly Found[]; readonly refresh: boolean },
+): boolean {
+  if (!funds.isShared || funds.isLost()) return false;
+  const { ticket, now } = turn;
+  const held = found.filter(([, , lease]) => lease.stock?.heard);
+  if (refresh && !ticket && held.length > 0) {
+    const wants = held.map(([, , lease]) => ({ lease, units: 0, since: now.mono }));
+    turn.suspend({ wants, ttlMs: 0 });
+    return true;
+  }
+  if (ticket?.hasRead || held.length === found.length) return false;
+  const missing = found.filter(([, , lease]) => !lease.stock?.heard);
+  turn.suspend({ keys: missing.map(([, , lease]) => lease.spec.key) });
+  return true;
 }
 
 function leasesOf(
   core: Core,
-  { tenant, subject, now }: Asking,
+  { tenant, subject, turn }: Asking,
   limit: CompiledLimit,
 ): (readonly [scope: string, lease: Lease])[] {
   const { matcher } = limit;
+  const { now } = turn;
   if (matcher.perAction) {
     const found: [string, Lease][] = [];
     for (const bucket of core.accounts.of(tenant, limit).keys()) {
@@ -64,9 +93,9 @@ function leasesOf(
   const bucket = matcher.bucketOf(subject, NO_ACTION);
   const scope = limit.scope.text(tenant.policy.name, subject, NO_ACTION);
   const account = core.accounts.find(tenant, limit, bucket, now);
-  if (account) return [[scope, account.lease]];
+  if (account && isHeard(account.lease)) return [[scope, account.lease]];
   const spec = core.accounts.spec(tenant, limit, bucket, now);
-  return [[scope, madeUpLease(core, spec, now)]];
+  return [[scope, madeUpLease(core, spec, turn)]];
 }
 
 /** The action that a bucket is of, as far as its limit tells buckets apart by it. */

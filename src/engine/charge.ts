@@ -14,7 +14,8 @@ import { MAX_UNITS, type Units } from "../core/units.ts";
 import type { Case } from "./case.ts";
 import type { Core } from "./core.ts";
 import type { Timed } from "./deadline-heap.ts";
-import { countable, pay, unhold } from "./lease.ts";
+import { available, countable, free, pay, unhold } from "./lease.ts";
+import type { Turn, Want } from "./turn.ts";
 import type { Now } from "./now.ts";
 import type { Hold } from "./reservations.ts";
 import { tellSteps } from "./verdicts.ts";
@@ -38,11 +39,12 @@ type Strictness = "refuse" | "charge";
  * Returns the first hold whose limit rejects; units that were found are then simply free again.
  */
 export function findShares(
-  core: Core,
+  at: { readonly core: Core; readonly turn: Turn },
   holds: readonly Hold[],
   actual: (meter: string) => Units | undefined,
   strictness: Strictness,
-): readonly Share[] | { readonly rejectedBy: Hold } {
+): readonly Share[] | { readonly rejectedBy: Hold } | { readonly lacking: Want } {
+  const { core } = at;
   const shares: Share[] = [];
   for (const hold of holds) {
     if (hold.lease.spec.kind === "slots") continue;
@@ -53,6 +55,9 @@ export function findShares(
     const covered = cover(core, hold, due - held);
     const rest = due - held - covered;
     const { rule, mode } = hold.limit;
+    const mayWait = rest > 0 && mode === "enforce" && rule.overage !== "debt";
+    const lacking = mayWait && strictness === "refuse" ? worthWaiting(at, hold, due - held) : 0;
+    if (lacking > 0) return { lacking: { lease: hold.lease, units: lacking } };
     if (rest > 0 && mode === "enforce" && rule.overage === "reject" && strictness === "refuse") {
       return { rejectedBy: hold };
     }
@@ -61,6 +66,26 @@ export function findShares(
     shares.push({ hold, held, covered, beyond, uncharged: capped ? rest : 0 });
   }
   return shares;
+}
+
+/**
+ * How many units are worth waiting for before a commit is refused or cut: all of them, and, where the limit
+ * charges what is left, then that. 0: none.
+ */
+function worthWaiting(
+  { core, turn }: { readonly core: Core; readonly turn: Turn },
+  { limit, lease }: Hold,
+  units: Units,
+): Units {
+  const { ticket, now } = turn;
+  if (!ticket) return core.funds.couldCover(lease, units) ? units : 0;
+  if (limit.rule.overage !== "cap" || ticket.isPartial) return 0;
+  const left = Math.min(units, available(lease, now.mono));
+  if (left <= free(lease) || !core.funds.couldCover(lease, left)) return 0;
+  ticket.isPartial = true;
+  ticket.isOver = false;
+  ticket.until = Infinity;
+  return left;
 }
 
 /** Free units for an overage. Soft and shadow limits ask for none: they count beyond. */
@@ -110,11 +135,11 @@ export function letGo(core: Core, hold: Hold, now: Now, taker?: Timed): void {
 
 /** Charges a Consume at once; its holds are over. A slot is given straight back (S12). */
 export function chargeConsumed(
-  { core, asked, now }: Case,
+  { core, turn, asked, now }: Case,
   holds: readonly Hold[],
 ): readonly Amount[] {
-  const shares = findShares(core, holds, (meter) => unitsAsked(asked, meter), "charge");
-  if ("rejectedBy" in shares) return [];
+  const shares = findShares({ core, turn }, holds, (meter) => unitsAsked(asked, meter), "charge");
+  if ("rejectedBy" in shares || "lacking" in shares) return [];
   paySharesAt(core, shares);
   for (const hold of holds) {
     giveBack(core, hold);

@@ -18,15 +18,15 @@ import { capsAt, decision } from "./verdicts.ts";
 export function consume(core: Core, turn: Turn, op: Consume, done: Done<ConsumeAnswer>): void {
   const asked = prepare(core, turn.caller, op, "consume");
   if (isRejection(asked)) return done(asked);
-  const the: Case = { core, now: turn.now, asked };
+  const the: Case = { core, turn, now: turn.now, asked };
   if (op.alreadySpent) return done(consumeSpent(the, op));
-  decide(the, (decided) => {
-    if (isRejection(decided)) done(decided);
-    else if (isRefused(decided)) {
-      const verdict = decision(the, "consume", { ...decided, decisionId: core.rng.id() });
-      done({ op: "consume", verdict, charged: [] });
-    } else done(charge(the, op, decided, holdAll(core, decided.standings)));
-  });
+  const decided = decide(the, 0);
+  if (!decided) return;
+  if (isRejection(decided)) done(decided);
+  else if (isRefused(decided)) {
+    const verdict = decision(the, "consume", { ...decided, decisionId: core.rng.id() });
+    done({ op: "consume", verdict, charged: [] });
+  } else done(charge(the, op, decided, holdAll(core, decided)));
 }
 
 /** What has happened already: nothing is refused, the overage rules apply (S29a). */

@@ -23,4 +23,6 @@ export interface Core {
   readonly log: Log;
   readonly rng: Rng;
   readonly bounds: Bounds;
+  /** By idempotency key whose first call waits for the store: the calls that wait for its answer (S28). */
+  readonly followers: Map<string, (() => void)[]>;
 }

@@ -8,12 +8,14 @@
 import { freshOr, type Keys } from "./idempotency.ts";
 import type { Operation } from "../core/operation.ts";
 import { compilePolicy } from "../core/policy/compile.ts";
+import { DEFAULT_TERMS, type LeaseTerms } from "../core/lease/message.ts";
 import type { PolicyDocument } from "../core/policy/document.ts";
 import type { Answer } from "../core/verdict.ts";
 import { MINUTE } from "../core/time.ts";
 import type { Calendar } from "../ports/calendar.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { LeaseStore } from "../ports/lease-store.ts";
+import type { SharedStore } from "../ports/shared-store.ts";
 import type { Log } from "../ports/log.ts";
 import type { Call, Done, Quota } from "../ports/quota.ts";
 import type { Rng } from "../ports/rng.ts";
@@ -24,11 +26,12 @@ import type { Bounds, Core } from "./core.ts";
 import { consume } from "./consume.ts";
 import { expireAll, expireDue } from "./expiry.ts";
 import { extend } from "./extend.ts";
-import { createFunds } from "./funds.ts";
+import { createFunds, type Funds } from "./funds.ts";
+import { createHolder } from "./holder/holder.ts";
 import type { Now } from "./now.ts";
 import { check, explain } from "./look.ts";
 import { reserve } from "./reserve.ts";
-import type { Turn } from "./turn.ts";
+import type { Ticket, Turn } from "./turn.ts";
 import { createReservations } from "./reservations.ts";
 import { commit, release, releaseOpen } from "./settlement.ts";
 import { createTenants } from "./tenants.ts";
@@ -38,7 +41,8 @@ export interface EngineOptions {
   readonly calendar: Calendar;
   readonly clock: Clock;
   readonly rng: Rng;
-  readonly store: LeaseStore;
+  /** Where units are kept: in the process, or a fleet's. */
+  readonly store: LeaseStore | Fleet;
   readonly log: Log;
   readonly telemetry: Telemetry;
   /** Most settled reservations and keyed answers that are remembered (S29). */
@@ -51,10 +55,19 @@ export interface EngineOptions {
   readonly bounds?: Bounds;
 }
 
+/** A store that other sidecars share. */
+export interface Fleet {
+  readonly shared: SharedStore;
+  /** What an operator sees this holder as. */
+  readonly label: string;
+  /** Default: {@link DEFAULT_TERMS}. */
+  readonly terms?: LeaseTerms;
+}
+
 export interface Engine extends Quota, Gauges {
   /** Takes a new document: what is used stays used (policy.md). */
   reload(document: PolicyDocument): void;
-  /** Settles open reservations as expiry would, and returns all leases. */
+  /** Settles open reservations as expiry would, and returns all leases; resolves when the store knows. */
   drain(): Promise<void>;
   /** Stops the timers. Nothing may be run afterwards. */
   stop(): void;
@@ -70,7 +83,20 @@ const DEFAULT_BOUNDS: Bounds = { reservationsPerTenant: 100_000, reservationsMax
 
 export function createEngine(options: EngineOptions): Engine {
   const { clock, telemetry, store, log, rng } = options;
-  const funds = createFunds(store);
+  const funds: Funds =
+    "shared" in store
+      ? createHolder({
+          store: store.shared,
+          rng,
+          log,
+          label: store.label,
+          terms: store.terms ?? DEFAULT_TERMS,
+          waitMs: options.waitMs,
+          now: () => readNow(),
+          outbox: (task) => task(),
+          wake: () => rearm(),
+        })
+      : createFunds(store);
   const accounts = createAccounts({
     calendar: options.calendar,
     funds,
@@ -88,44 +114,90 @@ export function createEngine(options: EngineOptions): Engine {
     log,
     rng,
     bounds: options.bounds ?? DEFAULT_BOUNDS,
+    followers: new Map(),
   };
   let latest = 0;
   let isBehind = false;
 
-  function turn<T>(call: Call | undefined, act: (turn: Turn) => T): T {
+  /** The moment. A fleet's periods are decided by the store's clock, once it has been heard. */
+  function readNow(): Now {
     const wall = clock.wall();
-    if (wall < latest - MINUTE && !isBehind) {
-      log.warn({ behindMs: latest - wall }, "the wall clock went back; budgets keep their period");
+    const mono = Math.floor(clock.mono());
+    const deciding = funds.periodTime(mono) ?? wall;
+    if (deciding < latest - MINUTE && !isBehind) {
+      const behindMs = latest - deciding;
+      log.warn({ behindMs }, "the wall clock went back; budgets keep their period");
     }
-    isBehind = wall < latest - MINUTE;
-    latest = Math.max(latest, wall);
-    const now: Now = { wall, latest, mono: Math.floor(clock.mono()) };
-    expireDue(core, now);
-    funds.flush(); // what has expired is free for everybody, and pays debt, before this turn decides
-    const result = act({ caller: call?.caller ?? NOBODY, now });
-    funds.flush();
-    core.reservations.tidy(now.mono);
-    return result;
+    isBehind = deciding < latest - MINUTE;
+    latest = Math.max(latest, deciding);
+    return { wall, latest, mono };
   }
 
-  let cancelTick = clock.timer(TICK, tick);
+  /** Runs `act` on the state; `again` is how it is decided anew, where it has to wait for the store. */
+  function turn(
+    call: Call,
+    act: (turn: Turn) => void,
+    ticket?: Ticket,
+    now: Now = readNow(),
+  ): void {
+    const again = (waiting: Ticket | undefined): void => turn(call, act, waiting);
+    funds.begin(now);
+    expireDue(core, now);
+    funds.flush(); // what has expired is free for everybody, and pays debt, before this turn decides
+    act({
+      caller: call.caller,
+      now,
+      ticket,
+      suspend(wait, leads) {
+        const waiting = ticket ?? newTicket(call, now, clock);
+        waiting.leads ??= leads;
+        funds.wait(wait, waiting, () => again(waiting));
+      },
+      again: () => again(ticket),
+    });
+    funds.end();
+    core.reservations.tidy(now.mono);
+    rearm();
+  }
+
+  let cancelTick: () => void = () => undefined;
+  let armedFor = Infinity;
+  let sweptAt = -Infinity;
   function tick(): void {
-    turn(undefined, ({ now }) => {
+    armedFor = Infinity;
+    turn(OURSELVES, ({ now }) => {
+      if (now.mono - sweptAt < TICK) return;
+      sweptAt = now.mono;
       accounts.sweep(now, SWEPT_A_TICK);
     });
-    const due = core.reservations.nextDue() - Math.floor(clock.mono());
-    cancelTick = clock.timer(Math.max(1, Math.min(due, TICK)), tick);
   }
+
+  /** Sees to it that the next thing that is due is not waited for by nobody. */
+  function rearm(): void {
+    if (isStopped || (armedFor !== Infinity && !funds.isShared)) return;
+    const mono = Math.floor(clock.mono());
+    const due = Math.min(funds.nextDue(), armedFor === Infinity ? nextTick(mono) : Infinity);
+    if (due >= armedFor) return;
+    cancelTick();
+    armedFor = due;
+    cancelTick = clock.timer(Math.max(1, due - mono), tick);
+  }
+  const nextTick = (mono: number): number => Math.min(core.reservations.nextDue(), mono + TICK);
+  let isStopped = false;
+  rearm();
 
   return {
     run: (call, operation, done) => turn(call, (at) => run(core, at, operation, done)),
-    balance: (call, subject, _refresh, done) =>
-      turn(call, (at) => done(balances(core, at, subject))),
+    balance: (call, subject, refresh, done) =>
+      turn(call, (at) => {
+        const found = balances(core, at, { subject, refresh });
+        if (found) done(found);
+      }),
     explain: (call, request, done) => turn(call, (at) => explain(core, at, request, done)),
     reservations: (call, filter, done) =>
       turn(call, (at) => done(listReservations(core, at, filter))),
     abandon(id) {
-      turn(undefined, ({ now }) => {
+      turn(OURSELVES, ({ now }) => {
         const found = core.reservations.get(id);
         if (found?.state === "open") releaseOpen(core, found, now);
       });
@@ -136,19 +208,38 @@ export function createEngine(options: EngineOptions): Engine {
       telemetry.policyReloaded();
     },
     drain() {
-      turn(undefined, ({ now }) => expireAll(core, now));
-      return Promise.resolve();
+      turn(OURSELVES, ({ now }) => expireAll(core, now));
+      return new Promise((resolve) => {
+        funds.drain(resolve);
+        rearm();
+      });
     },
-    stop: () => cancelTick(),
+    stop() {
+      isStopped = true;
+      cancelTick();
+    },
     openReservations: () => core.reservations.openCount(),
     leasedUnits: () => accounts.leased(),
     liveBuckets: () => accounts.live(),
-    storeUp: () => true,
-    degraded: () => false,
+    storeUp: () => funds.isUp(),
+    degraded: () => funds.isLost(),
   };
 }
 
-const NOBODY = { tenant: "", platform: true };
+const OURSELVES: Call = { caller: { tenant: "", platform: true }, deadline: Infinity };
+
+/** An operation of this call begins to wait. */
+function newTicket({ deadline, cancelled }: Call, now: Now, clock: Clock): Ticket {
+  return {
+    until: now.mono + Math.max(0, deadline - now.wall),
+    isOver: false,
+    isPartial: false,
+    hasRead: false,
+    isGone: () => (cancelled?.() ?? false) || clock.wall() >= deadline,
+    leads: undefined,
+    views: new Map(),
+  };
+}
 
 function run(core: Core, turn: Turn, op: Operation, done: Done<Answer>): void {
   const keys: Keys = { core, turn, op };
@@ -156,14 +247,17 @@ function run(core: Core, turn: Turn, op: Operation, done: Done<Answer>): void {
     case "check":
       return check(core, turn, op, done);
     case "reserve":
-      return freshOr(keys, done, (finish) => reserve(core, turn, op, finish));
+      return freshOr(keys, done, (at, finish) => reserve(core, at, op, finish));
     case "consume":
-      return freshOr(keys, done, (finish) => consume(core, turn, op, finish));
+      return freshOr(keys, done, (at, finish) => consume(core, at, op, finish));
     case "extend":
-      return freshOr(keys, done, (finish) => extend(core, turn, op, finish));
+      return freshOr(keys, done, (at, finish) => extend(core, at, op, finish));
     case "commit":
-      return freshOr(keys, done, (finish) => finish(commit(core, turn, op)));
+      return freshOr(keys, done, (at, finish) => {
+        const answer = commit(core, at, op);
+        if (answer) finish(answer);
+      });
     case "release":
-      return freshOr(keys, done, (finish) => finish(release(core, turn, op)));
+      return freshOr(keys, done, (at, finish) => finish(release(core, at, op)));
   }
 }

@@ -4,10 +4,10 @@ import { isRejection, reject, type Rejection } from "../core/rejection.ts";
 import { MAX_UNITS } from "../core/units.ts";
 import type { ExtendAnswer } from "../core/verdict.ts";
 import type { Done } from "../ports/quota.ts";
+import { absentUnits, pending } from "./absent.ts";
 import { holdAt, wantsOf } from "./admit.ts";
 import { isRefused, type Case, type Decided } from "./case.ts";
 import type { Core } from "./core.ts";
-import { isFault } from "./funds.ts";
 import { keepsAccount } from "./ledger-spec.ts";
 import { askedAgain, checkMeters } from "./prepare.ts";
 import type { Hold, Reservation } from "./reservations.ts";
@@ -36,6 +36,7 @@ export function extend(core: Core, turn: Turn, op: Extend, done: Done<ExtendAnsw
   rebind(core, found, now);
   const the: Case = {
     core,
+    turn,
     now,
     asked: askedAgain({ caller: turn.caller, tenant }, found, op.add),
   };
@@ -45,14 +46,17 @@ export function extend(core: Core, turn: Turn, op: Extend, done: Done<ExtendAnsw
   ruleSuspension(decided.ruling, tenant);
   ruleSize(decided.ruling, [...standings, ...maxima(tenant, found, op.add)], now);
   if (isRefused(decided)) return done(answer(the, found, decided));
-  core.funds.ask(wantsOf(standings), (short) => {
-    if (!isFault(short)) ruleUnits(decided.ruling, standings, now);
-    if (!isRefused(decided)) {
-      holdMore(core, found, more, op.add);
-      renew(core, found, found.deadline + op.byMs);
-    }
-    done(answer(the, found, decided));
-  });
+  const ttlMs = found.deadline + op.byMs - now.mono;
+  const outcome = core.funds.ask(standings, turn, ttlMs);
+  if (outcome === "wait") return turn.suspend({ wants: wantsOf(standings), ttlMs });
+  const absent = outcome === "short" ? absentUnits(the, decided) : undefined;
+  ruleUnits(decided.ruling, standings, now, absent?.refusals);
+  if (turn.ticket?.isGone()) decided.ruling.refusals.push(pending());
+  if (!isRefused(decided)) {
+    holdMore(core, found, more, { add: op.add, fallen: absent?.fallen });
+    renew(core, now, { reservation: found, deadline: found.deadline + op.byMs });
+  }
+  done(answer(the, found, absent ? { ...decided, source: absent.source } : decided));
 }
 
 function answer(the: Case, reservation: Reservation, decided: Decided): ExtendAnswer {
@@ -100,11 +104,13 @@ function holdMore(
   core: Core,
   reservation: Reservation,
   more: readonly More[],
-  add: readonly Amount[],
+  { add, fallen }: { readonly add: readonly Amount[]; readonly fallen: Decided["fallen"] },
 ): void {
   for (const { hold, standing } of more) {
     const { lease, limit } = hold;
-    hold.held += holdAt(lease, standing.need, limit.mode === "enforce");
+    const isFallen = fallen?.has(standing) ?? false;
+    if (isFallen) core.funds.countFallback(lease, standing.need);
+    hold.held += holdAt(lease, standing.need, limit.mode === "enforce" && !isFallen);
     core.funds.touch(lease);
     tellSteps(core, limit, lease);
   }

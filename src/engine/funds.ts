@@ -8,35 +8,76 @@
  *   FU1  An ask is granted on all its ledgers or on none.
  *   FU2  After `flush` no lease has free units, and the store knows all that was settled.
  */
-import type { LedgerAnswer, LedgerBlock, LedgerView } from "../core/lease/ledger.ts";
+import type { LedgerAnswer, LedgerBlock, LedgerSpec, LedgerView } from "../core/lease/ledger.ts";
+import type { Mode, StoreLossRule } from "../core/policy/document.ts";
+import type { DurationMs, EpochMs } from "../core/time.ts";
 import type { Units } from "../core/units.ts";
 import type { LeaseStore, StoreFault } from "../ports/lease-store.ts";
 import { block, free, returnFree, type Lease } from "./lease.ts";
+import type { Now } from "./now.ts";
+import type { Standing } from "./standing.ts";
+import type { Ticket, Turn, Wait } from "./turn.ts";
 
-export interface Want {
-  readonly lease: Lease;
-  /** Units lacking beyond what is free here; ≥ 0. */
-  readonly need: Units;
+/** granted: all units are here; short: they are not to be had now; wait: nobody knows yet. */
+export type Outcome = "granted" | "short" | "wait";
+
+/** Why units are not here: used up, not had in time, or the store is lost. `waitMs`: until a next try. */
+export interface Lack {
+  readonly lack: "used" | "pending" | "lost";
+  readonly waitMs: DurationMs;
 }
 
+/** What one limit is asked for. */
+export type Asking = Pick<Standing, "lease" | "need"> & { readonly limit: { readonly mode: Mode } };
+
 export interface Funds {
-  /** Asks for all wants at once. `done` hears which were short; none: all were granted. */
-  ask(wants: readonly Want[], done: (short: readonly boolean[] | StoreFault) => void): void;
+  /** The store is a fleet's, and a network away: an operation may have to wait for it. */
+  readonly isShared: boolean;
+  /** A turn begins. */
+  begin(now: Now): void;
+  /** It ends: tells the store what has changed. */
+  end(): void;
+  /** Gets the units of every enforced limit here, all or none. `ttlMs`: how long they may be held. */
+  ask(standings: readonly Asking[], turn: Turn, ttlMs: DurationMs): Outcome;
+  /** `resume` is called once, in no turn, when there is news or `ticket.until` is past. */
+  wait(needs: Wait, ticket: Ticket, resume: () => void): void;
+  /** After {@link Funds.ask} said short: why this lease lacks units. */
+  why(lease: Lease, units: Units): Lack;
   /** Gets up to `units` without waiting; what it returns is then free on the lease. */
   cover(lease: Lease, units: Units): Units;
+  /** Whether waiting could cover more. */
+  couldCover(lease: Lease, units: Units): boolean;
   /** What the store knows of a ledger that is not held here, without waiting; undefined: nothing. */
   peek(key: string): LedgerView | undefined;
-  /** This lease was used: what is free or settled on it goes to the store at the end of the turn. */
+  /** This lease was used: what is free or settled on it goes to the store in its time. */
   touch(lease: Lease): void;
-  /** Tells the store, and returns what is free. */
+  /** A reservation on it may live so long from now on. */
+  prolong(lease: Lease, ttlMs: DurationMs): void;
+  /** Where the store is in the process: it knows all that was used, and views are exact. */
   flush(): void;
   /** Forgets a lease that nothing holds any more. */
   close(lease: Lease): void;
+  /** A lease of this ledger that is being closed, or was made before its period began; it is in use again. */
+  held(spec: LedgerSpec): Lease | undefined;
+  /** The next period of `lease` is near: a lease of it is got before it begins. */
+  seed(lease: Lease, spec: LedgerSpec): void;
+  mayFallBack(lease: Lease, rule: StoreLossRule, units: Units): boolean;
+  countFallback(lease: Lease, units: Units): void;
+  /** The clock that decides periods; undefined: the wall clock. */
+  periodTime(mono: number): EpochMs | undefined;
+  /** When it has something to do (mono); Infinity: nothing. */
+  nextDue(): number;
+  isUp(): boolean;
+  /** Answers are given without the store. */
+  isLost(): boolean;
+  /** Gives everything back; `done` when the store has confirmed it. */
+  drain(done: () => void): void;
 }
 
 export const isFault = (answer: object): answer is StoreFault => "fault" in answer;
 
-const ignore = (): void => undefined;
+const ignore = (): undefined => undefined;
+const USED: Lack = { lack: "used", waitMs: 0 };
 
 export function createFunds(store: LeaseStore): Funds {
   const touched: Lease[] = [];
@@ -59,15 +100,40 @@ export function createFunds(store: LeaseStore): Funds {
   }
 
   const funds: Funds = {
-    ask(wants, done) {
-      if (wants.length === 0) return done([]);
-      const leases = wants.map(({ lease }) => lease);
-      const blocks = wants.map(({ lease, need }) => block(lease, need));
-      for (const lease of leases) funds.touch(lease);
-      exchange(leases, blocks, (answers) =>
-        done(isFault(answers) ? answers : answers.map(({ short }) => short)),
-      );
+    isShared: false,
+    begin: ignore,
+    end: () => funds.flush(),
+    ask(standings) {
+      const leases: Lease[] = [];
+      const blocks: LedgerBlock[] = [];
+      for (const { lease, limit, need } of standings) {
+        if (!lease) continue;
+        const lacking = limit.mode === "enforce" ? Math.max(0, need - free(lease)) : 0;
+        if (lacking === 0 && !lease.dirty) continue; // a new lease asks, to hear what is known of it
+        funds.touch(lease);
+        leases.push(lease);
+        blocks.push(block(lease, lacking));
+      }
+      if (blocks.length === 0) return "granted";
+      let outcome: Outcome = "granted";
+      exchange(leases, blocks, (answers) => {
+        if (isFault(answers) || answers.some(({ short }) => short)) outcome = "short";
+      });
+      return outcome;
     },
+    wait: ignore,
+    why: () => USED,
+    couldCover: () => false,
+    prolong: ignore,
+    held: ignore,
+    seed: ignore,
+    mayFallBack: () => false,
+    countFallback: ignore,
+    periodTime: ignore,
+    nextDue: () => Infinity,
+    isUp: () => true,
+    isLost: () => false,
+    drain: (done) => done(),
     cover(lease, units) {
       funds.touch(lease); // whoever covers may be refused by another limit: then it all goes back
       for (let tries = 0; tries < 2; tries++) {

@@ -5,7 +5,7 @@ import type { Answer } from "../core/verdict.ts";
 import type { Done } from "../ports/quota.ts";
 import { contentOf, differingField } from "./content.ts";
 import type { Core } from "./core.ts";
-import type { Turn } from "./turn.ts";
+import type { Turn, Wait } from "./turn.ts";
 import { tenantOf } from "./prepare.ts";
 
 export interface Keys {
@@ -14,14 +14,19 @@ export interface Keys {
   readonly op: Operation;
 }
 
-/** Answers from memory where the key is known; decides afresh where it is not, and remembers. */
+/**
+ * Answers from memory where the key is known; decides afresh where it is not, and remembers. A second call while
+ * the first one waits for the store waits for the first.
+ */
 export function freshOr(
   { core, turn, op }: Keys,
   done: Done<Answer>,
-  decide: (finish: Done<Answer>) => void,
+  decide: (turn: Turn, finish: Done<Answer>) => void,
 ): void {
   const key = keyOf(core, turn, op);
-  if (key === undefined) return decide(done);
+  if (key === undefined) return decide(turn, done);
+  const followers = core.followers.get(key);
+  if (followers && turn.ticket?.leads !== key) return void followers.push(turn.again);
   const known = core.reservations.keyed(key);
   if (known) {
     const field = differingField(op, known.content);
@@ -31,7 +36,10 @@ export function freshOr(
         : reject("IDEMPOTENCY_CONFLICT", `idempotency_key was used with another ${field}`, field),
     );
   }
-  decide((answer) => {
+  const leading: Turn = core.funds.isShared
+    ? { ...turn, suspend: (wait) => lead(core, turn, { key, wait }) }
+    : turn;
+  decide(leading, (answer) => {
     if (!isRejection(answer) && tookEffect(answer)) {
       const id = answer.op === "reserve" ? answer.reservationId : reservationOf(op);
       const reservation = core.reservations.get(id);
@@ -39,7 +47,19 @@ export function freshOr(
       core.reservations.remember(key, { content: contentOf(op), answer }, live, turn.now.mono);
     }
     done(answer);
+    core.followers.delete(key);
+    for (const follow of followers ?? []) follow();
   });
+}
+
+/** The first call of a key waits: those that come meanwhile follow it. */
+function lead(
+  { followers }: Core,
+  turn: Turn,
+  { key, wait }: { readonly key: string; readonly wait: Wait },
+): void {
+  if (!followers.has(key)) followers.set(key, []);
+  turn.suspend(wait, key);
 }
 
 const reservationOf = (op: Operation): string => ("reservationId" in op ? op.reservationId : "");

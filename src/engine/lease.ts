@@ -16,6 +16,7 @@ import { assert } from "../core/assert.ts";
 import type { LedgerBlock, LedgerSpec, LedgerView } from "../core/lease/ledger.ts";
 import { refill } from "../core/limit/rate.ts";
 import { MAX_UNITS, type Units } from "../core/units.ts";
+import type { Stock } from "./holder/stock.ts";
 
 /** Changed in place: one owner, the engine. */
 export interface Lease {
@@ -37,12 +38,12 @@ export interface Lease {
   /** Parts of `spent` and `beyond` that the store has heard of. */
   toldSpent: Units;
   toldBeyond: Units;
-  /** Slots only: who holds them, by deadline. */
+  /** Slots and `once` budgets: who holds them, by deadline. */
   readonly takers: Set<{ readonly deadline: number }>;
   /** Reservations that can still change this lease. */
   holds: number;
   /** The start of the n-th period after the next; undefined where no debt is carried on. */
-  readonly later: ((n: number) => number | undefined) | undefined;
+  later: ((n: number) => number | undefined) | undefined;
   /** Last time that an operation named it (mono). */
   usedAt: number;
   /** Steps of `at` whose passing has been told, in the order of the rule. */
@@ -53,7 +54,13 @@ export interface Lease {
   touched: boolean;
   /** Its period is over, or its limit gone: forgotten as soon as nothing is held. */
   retired: boolean;
+  /** What a holder keeps beside it, where the store is a fleet's. */
+  stock: Stock | undefined;
 }
+
+/** Whoever holds them has to be known by deadline. */
+export const hasTakers = ({ kind, idleMs }: LedgerSpec): boolean =>
+  kind === "slots" || idleMs !== undefined;
 
 const NOBODY: Set<{ readonly deadline: number }> = new Set();
 
@@ -77,14 +84,18 @@ export const createLease = (
   lapsed: 0,
   toldSpent: 0,
   toldBeyond: 0,
-  takers: spec.kind === "slots" ? new Set() : NOBODY,
+  takers: hasTakers(spec) ? new Set() : NOBODY,
   holds: 0,
   usedAt: mono,
   notified: 0,
   dirty: false,
   touched: false,
   retired: false,
+  stock: undefined,
 });
+
+/** Whether its view is the store's word, and not a guess. */
+export const isHeard = ({ stock }: Lease): boolean => stock === undefined || stock.heard;
 
 /** Units that may be taken here and now. */
 export const free = (lease: Lease): Units =>
@@ -178,6 +189,19 @@ export function pay(lease: Lease, payment: Payment): void {
 /** Gives all that is free back, with the next message (LE2). */
 export function returnFree(lease: Lease): void {
   lease.returned += free(lease);
+}
+
+/** Begins the totals anew, where nothing that was granted is this holder's: what is held counts beyond. */
+export function rebase(lease: Lease): void {
+  lease.granted = 0;
+  lease.spent = 0;
+  lease.returned = 0;
+  lease.beyond = lease.reserved;
+  lease.overage = 0;
+  lease.refunded = 0;
+  lease.toldSpent = 0;
+  lease.toldBeyond = 0;
+  lease.dirty = true;
 }
 
 /** The lease's part of a message. */

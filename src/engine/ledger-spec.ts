@@ -73,7 +73,8 @@ function specOf(limit: CompiledLimit, id: string, period: Period, version: numbe
       const { units: capacity, overdraft, rollover } = shape;
       const passesOn = !isOnce(limit) && (rollover > 0 || carryDebt);
       const family = passesOn ? id : "";
-      return { ...common, kind: "budget", capacity, overdraft, rollover, family };
+      const idle = shape.period.kind === "once" && { idleMs: shape.period.ttlMs };
+      return { ...common, ...idle, kind: "budget", capacity, overdraft, rollover, family };
     }
     case "rate":
       return { ...common, kind: "rate", capacity: shape.burst, refill: shape };

@@ -5,12 +5,31 @@ import type { CheckAnswer, Explanation } from "../core/verdict.ts";
 import type { Done } from "../ports/quota.ts";
 import { isRefused, type Case, type Decided } from "./case.ts";
 import type { Core } from "./core.ts";
+import { isHeard } from "./lease.ts";
+import { keepsAccount } from "./ledger-spec.ts";
 import { lookAt, standingsOf } from "./places.ts";
 import { prepare, type Prepared } from "./prepare.ts";
 import { ruleEarly, ruleSize, ruleUnits } from "./ruling.ts";
 import type { Standing } from "./standing.ts";
 import type { Turn } from "./turn.ts";
 import { capsAt, decision, verdictOf, type Opinion } from "./verdicts.ts";
+
+/**
+ * Where the store is a fleet's, ledgers that are not held here are read first (S31). True: the operation waits
+ * for that, and is decided in another turn.
+ */
+export function readsFirst(the: Case): boolean {
+  const { core, turn, asked, now } = the;
+  const { funds, accounts } = core;
+  if (!funds.isShared || turn.ticket || funds.isLost()) return false;
+  const keys: string[] = [];
+  for (const { limit, bucket, lease } of standingsOf(the)) {
+    if (!keepsAccount(limit) || (lease && isHeard(lease))) continue;
+    keys.push(accounts.spec(asked.tenant, limit, bucket, now).key);
+  }
+  if (keys.length > 0) turn.suspend({ keys });
+  return keys.length > 0;
+}
 
 export function look(the: Case): Decided {
   const standings = lookAt(the, standingsOf(the));
@@ -30,14 +49,16 @@ function opinionOf({ core }: Case, decided: Decided): Opinion {
 export function check(core: Core, turn: Turn, op: Check, done: Done<CheckAnswer>): void {
   const asked = prepare(core, turn.caller, op, "estimate");
   if (isRejection(asked)) return done(asked);
-  const the: Case = { core, now: turn.now, asked };
+  const the: Case = { core, turn, now: turn.now, asked };
+  if (readsFirst(the)) return;
   done({ op: "check", verdict: decision(the, "check", opinionOf(the, look(the))) });
 }
 
 export function explain(core: Core, turn: Turn, request: Request, done: Done<Explanation>): void {
   const asked = prepare(core, turn.caller, { ...request, verbose: true }, "estimate");
   if (isRejection(asked)) return done(asked);
-  const the: Case = { core, now: turn.now, asked };
+  const the: Case = { core, turn, now: turn.now, asked };
+  if (readsFirst(the)) return;
   const decided = look(the);
   done({
     verdict: verdictOf(the, opinionOf(the, decided)),

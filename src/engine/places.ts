@@ -4,8 +4,8 @@ import { freshView, type LedgerSpec } from "../core/lease/ledger.ts";
 import { reject, type Rejection } from "../core/rejection.ts";
 import type { Case } from "./case.ts";
 import type { Core } from "./core.ts";
-import { createLease, type Lease } from "./lease.ts";
-import type { Now } from "./now.ts";
+import { createLease, isHeard, type Lease } from "./lease.ts";
+import type { Turn } from "./turn.ts";
 import { keepsAccount } from "./ledger-spec.ts";
 import { opensRule } from "./ruling.ts";
 import { needAt, type Standing } from "./standing.ts";
@@ -55,16 +55,18 @@ const tooManyBuckets = ({ asked }: Case): Rejection =>
   );
 
 /** A look at limits that nobody opened: made-up leases with what is known of them. Creates nothing (S31). */
-export function lookAt({ core, asked, now }: Case, standings: readonly Standing[]): Standing[] {
+export function lookAt({ core, turn, asked }: Case, standings: readonly Standing[]): Standing[] {
   return standings.map((standing) => {
-    if (standing.lease || !keepsAccount(standing.limit)) return standing;
-    const spec = core.accounts.spec(asked.tenant, standing.limit, standing.bucket, now);
-    return { ...standing, lease: madeUpLease(core, spec, now) };
+    const { lease, limit, bucket } = standing;
+    if ((lease && isHeard(lease)) || !keepsAccount(limit)) return standing;
+    const spec = core.accounts.spec(asked.tenant, limit, bucket, turn.now);
+    return { ...standing, lease: madeUpLease(core, spec, turn) };
   });
 }
 
 /** A lease for a look: what the store knows of its ledger, where a period before could have left something. */
-export function madeUpLease({ funds }: Core, spec: LedgerSpec, now: Now): Lease {
-  const known = spec.family === "" ? undefined : funds.peek(spec.key);
+export function madeUpLease({ funds }: Core, spec: LedgerSpec, { now, ticket }: Turn): Lease {
+  const peeked = spec.family === "" ? undefined : funds.peek(spec.key);
+  const known = ticket?.views.get(spec.key) ?? peeked;
   return createLease(spec, known ?? freshView(spec, now.mono), now.mono);
 }

@@ -7,9 +7,10 @@ import { countCall, decide, holdAll } from "./admit.ts";
 import { fit, leastOf } from "./best-effort.ts";
 import { isRefused, type Case, type Decided } from "./case.ts";
 import type { Core } from "./core.ts";
-import { amountsOf, look, withRequests } from "./look.ts";
+import { amountsOf, look, readsFirst, withRequests } from "./look.ts";
 import { lookAt, standingsOf } from "./places.ts";
 import { prepare } from "./prepare.ts";
+import { hasTakers } from "./lease.ts";
 import type { Reservation } from "./reservations.ts";
 import { newRuling, ruleEarly, ruleSize, ruleUnits } from "./ruling.ts";
 import { newLine } from "./tally.ts";
@@ -19,26 +20,30 @@ import { capsAt, decision } from "./verdicts.ts";
 export function reserve(core: Core, turn: Turn, op: Reserve, done: Done<ReserveAnswer>): void {
   const asked = prepare(core, turn.caller, op, "estimate");
   if (isRejection(asked)) return done(asked);
-  const the: Case = { core, now: turn.now, asked };
+  const the: Case = { core, turn, now: turn.now, asked };
   if (op.bestEffort) reserveBestEffort(the, op, done);
   else reserveAll(the, op, done);
 }
 
 /** `cut`: what best effort has cut already. */
 function reserveAll(the: Case, op: Reserve, done: Done<ReserveAnswer>, cut?: Cut): void {
-  if (op.dryRun) return done(withoutHold(the, look(the), cut));
+  if (op.dryRun) {
+    if (readsFirst(the)) return;
+    return done(withoutHold(the, look(the), cut));
+  }
   const full = tooManyReservations(the);
   if (full) return done(full);
-  decide(the, (decided) => {
-    if (isRejection(decided)) done(decided);
-    else if (isRefused(decided)) done(withoutHold(the, decided));
-    else done(admitted(the, op, decided, cut));
-  });
+  const decided = decide(the, op.ttlMs);
+  if (!decided) return;
+  if (isRejection(decided)) done(decided);
+  else if (isRefused(decided)) done(withoutHold(the, decided));
+  else done(admitted(the, op, decided, cut));
 }
 
 /** Best effort looks first, and then asks for no more than it saw (S10). */
 function reserveBestEffort(the: Case, op: Reserve, done: Done<ReserveAnswer>): void {
   const { core, now } = the;
+  if (readsFirst(the)) return;
   const standings = lookAt(the, standingsOf(the));
   core.funds.flush();
   const early = { standings, ruling: ruleEarly(the, standings) };
@@ -121,11 +126,11 @@ function admitted(the: Case, op: Reserve, decided: Decided, cut?: Cut): ReserveA
   };
 }
 
-function open(the: Case, { ttlMs, action }: Reserve, { standings }: Decided): Reservation {
+function open(the: Case, { ttlMs, action }: Reserve, decided: Decided): Reservation {
   const { core, asked, now } = the;
   const id = core.rng.id();
   const deadline = now.mono + ttlMs;
-  const holds = holdAll(core, standings);
+  const holds = holdAll(core, decided);
   const circuits = countCall(the, { id, expiresAt: deadline });
   const reservation: Reservation = {
     id,
@@ -147,7 +152,7 @@ function open(the: Case, { ttlMs, action }: Reserve, { standings }: Decided): Re
     expiresAt: now.wall + ttlMs,
     keys: undefined,
   };
-  for (const { lease } of holds) if (lease.spec.kind === "slots") lease.takers.add(reservation);
+  for (const { lease } of holds) if (hasTakers(lease.spec)) lease.takers.add(reservation);
   core.reservations.add(reservation);
   return reservation;
 }

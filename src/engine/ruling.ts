@@ -74,11 +74,23 @@ function ruleUnpriced(ruling: Ruling, asked: Prepared, standings: readonly Stand
 
 /**
  * Refusals for want of units; limits whose size was refused already are left out. Also where something else
- * refuses: the wait has to cover it (RF3), and shadow limits have their say.
+ * refuses: the wait has to cover it (RF3), and shadow limits have their say. `absent`: limits whose units could
+ * not be had, and why, if that refuses.
  */
-export function ruleUnits(ruling: Ruling, standings: readonly Standing[], now: Now): void {
+export function ruleUnits(
+  ruling: Ruling,
+  standings: readonly Standing[],
+  now: Now,
+  absent?: ReadonlyMap<Standing, Refusal | undefined>,
+): void {
   for (const standing of standings) {
-    if (standing.limit.mode === "soft" || isTooLarge(standing) || fits(standing, now)) continue;
+    if (standing.limit.mode === "soft" || isTooLarge(standing)) continue;
+    if (absent?.has(standing)) {
+      const refusal = absent.get(standing);
+      if (refusal) refuse(ruling, standing.limit.mode, refusal, standing);
+      continue;
+    }
+    if (fits(standing, now)) continue;
     refuse(ruling, standing.limit.mode, exhausted(standing, now), standing);
   }
 }

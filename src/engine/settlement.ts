@@ -87,7 +87,8 @@ function statedBy(core: Core, reservation: Reservation, op: Commit): readonly Am
   return derived.amounts;
 }
 
-export function commit(core: Core, turn: Turn, op: Commit): CommitAnswer | Rejection {
+/** Undefined: it waits for the store, and is decided again in another turn. */
+export function commit(core: Core, turn: Turn, op: Commit): CommitAnswer | Rejection | undefined {
   const found = findReservation(core, turn.caller, op.reservationId);
   if (isRejection(found)) return found;
   if (!isLive(found)) {
@@ -101,7 +102,11 @@ export function commit(core: Core, turn: Turn, op: Commit): CommitAnswer | Rejec
   for (const { meter } of stated) lineOf(found.lines, meter);
   const total = (meter: string): Units | undefined =>
     unitsOf(stated, meter) ?? (op.partial ? undefined : reservedOf(found.lines, meter));
-  const shares = findShares(core, found.holds, total, "refuse");
+  const shares = findShares({ core, turn }, found.holds, total, "refuse");
+  if ("lacking" in shares) {
+    turn.suspend({ wants: [shares.lacking], ttlMs: 0 });
+    return undefined;
+  }
   if ("rejectedBy" in shares) return rejectedBy(shares.rejectedBy);
   for (const hold of found.holds) unlapse(found, hold);
   paySharesAt(core, shares);
@@ -132,7 +137,7 @@ const countsRequests = ({ holds }: Reservation): boolean =>
 function runOn(core: Core, turn: Turn, reservation: Reservation): CommitAnswer {
   const late = reservation.state === "expired";
   if (late) for (const hold of reservation.holds) hold.lease.lapsed += hold.held;
-  else renew(core, reservation, turn.now.mono + reservation.ttlMs);
+  else renew(core, turn.now, { reservation, deadline: turn.now.mono + reservation.ttlMs });
   const verdict = standingVerdict(core, turn, reservation);
   const { lines } = reservation;
   const tallied = { lines, countsRequests: countsRequests(reservation), late, verdict };
@@ -160,7 +165,8 @@ export function unlapse(reservation: Reservation, hold: Hold): void {
 }
 
 /** What a Check of nothing more would say now: caps, notices, debt. */
-function standingVerdict(core: Core, { caller, now }: Turn, reservation: Reservation): Verdict {
+function standingVerdict(core: Core, turn: Turn, reservation: Reservation): Verdict {
+  const { caller, now } = turn;
   const interesting = reservation.holds.some(mayMatter);
   const tenant = core.tenants.get(reservation.tenant);
   if (!tenant || (!interesting && tenant.policy.blocked === "")) return ALLOWED;
@@ -174,7 +180,7 @@ function standingVerdict(core: Core, { caller, now }: Turn, reservation: Reserva
   const caps = ruling.refusals.length > 0 ? undefined : capsAt(standings, false);
   if (ruling.refusals.length === 0 && !caps) return ALLOWED;
   const decisionId = ruling.refusals.length > 0 ? core.rng.id() : "";
-  return verdictOf({ core, now, asked }, { standings, ruling, caps, decisionId });
+  return verdictOf({ core, turn, now, asked }, { standings, ruling, caps, decisionId });
 }
 
 /** Whether a limit could have something to say: steps, or debt. */
@@ -199,7 +205,11 @@ function standingsNow(
 }
 
 /** Pushes the expiry out, to 24 h after the reservation was made at most (S25). */
-export function renew(core: Core, reservation: Reservation, deadline: number): void {
+export function renew(
+  core: Core,
+  now: Now,
+  { reservation, deadline }: { readonly reservation: Reservation; readonly deadline: number },
+): void {
   const latest = reservation.createdMono + DAY;
   const renewed = Math.min(
     Math.max(deadline, reservation.deadline),
@@ -207,6 +217,8 @@ export function renew(core: Core, reservation: Reservation, deadline: number): v
   );
   reservation.expiresAt += renewed - reservation.deadline;
   core.reservations.renew(reservation, renewed);
+  const ttlMs = renewed - now.mono;
+  for (const { lease } of reservation.holds) core.funds.prolong(lease, ttlMs);
   for (const { circuit } of reservation.circuits) {
     if (circuit.trial?.id === reservation.id) circuit.trial.expiresAt = renewed;
   }

@@ -52,8 +52,8 @@ export function verdictOf(the: Case, opinion: Opinion): Verdict {
     decision: refusal ? "deny" : caps ? "allow_with_caps" : "allow",
     ...(refusal && { denial: toDenial(refusal, audience) }),
     ...(!refusal && caps && { caps }),
-    source: "lease",
-    degraded: false,
+    source: opinion.source ?? (the.turn.ticket ? "store" : "lease"),
+    degraded: the.core.funds.isLost(),
     limits: limitsOf(the, opinion),
     decisionId,
   };

@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { createMemoryLeaseStore } from "../../../src/adapters/memory/lease-store.ts";
 import { freshView, type LedgerBlock, type LedgerSpec } from "../../../src/core/lease/ledger.ts";
-import { createFunds, type Funds, isFault, type Want } from "../../../src/engine/funds.ts";
+import { createFunds, type Funds, isFault, type Outcome } from "../../../src/engine/funds.ts";
 import { createLease, free, hold, type Lease, pay } from "../../../src/engine/lease.ts";
 import type { LeaseStore } from "../../../src/ports/lease-store.ts";
+import type { Turn } from "../../../src/engine/turn.ts";
 import { aLedgerSpec } from "../../support/ledgers.ts";
 import { createManualClock } from "../../support/manual-clock.ts";
 
@@ -30,13 +31,19 @@ function outOf(store: LeaseStore, key: string): number | undefined {
 }
 
 const leaseOf = (spec: LedgerSpec): Lease => createLease(spec, freshView(spec, 0), 0);
-const ask = (funds: Funds, ...wants: Want[]): readonly boolean[] => {
-  let short: readonly boolean[] = [];
-  funds.ask(wants, (heard) => {
-    short = isFault(heard) ? [] : heard;
-  });
-  return short;
+const TURN: Turn = {
+  caller: { tenant: "", platform: true },
+  now: { wall: 0, latest: 0, mono: 0 },
+  ticket: undefined,
+  suspend: () => undefined,
+  again: () => undefined,
 };
+const ask = (funds: Funds, ...wants: { lease: Lease; need: number }[]): Outcome =>
+  funds.ask(
+    wants.map((want) => ({ ...want, limit: { mode: "enforce" } })),
+    TURN,
+    0,
+  );
 const pair = (): readonly [Lease, Lease] => [
   leaseOf(aLedgerSpec({ key: "a", capacity: 100 })),
   leaseOf(aLedgerSpec({ key: "b", capacity: 10 })),
@@ -46,32 +53,30 @@ describe("asking for units", () => {
   test("FU1: what is granted is free on every lease", () => {
     const { funds } = watched();
     const [a, b] = pair();
-    expect(ask(funds, { lease: a, need: 60 }, { lease: b, need: 10 })).toEqual([false, false]);
+    expect(ask(funds, { lease: a, need: 60 }, { lease: b, need: 10 })).toBe("granted");
     expect([free(a), free(b)]).toEqual([60, 10]);
   });
 
   test("FU1: where one is short nothing is granted anywhere", () => {
     const { funds, out } = watched();
     const [a, b] = pair();
-    expect(ask(funds, { lease: a, need: 60 }, { lease: b, need: 11 })).toEqual([false, true]);
+    expect(ask(funds, { lease: a, need: 60 }, { lease: b, need: 11 })).toBe("short");
     expect([free(a), free(b), out("a"), out("b")]).toEqual([0, 0, 0, 0]);
   });
 
   test("FU1: no want is no message, and is granted", () => {
     const { funds, sent } = watched();
-    expect([ask(funds), sent]).toEqual([[], []]);
+    expect([ask(funds), sent]).toEqual(["granted", []]);
   });
 
-  test("FU1: a fault of the store grants nothing and is told as one", () => {
+  test("FU1: a fault of the store grants nothing and is told", () => {
     const funds = createFunds({
       sync: (_, done) => done({ fault: "lost" }),
       read: (_, done) => done({ fault: "lost" }),
       close: () => Promise.resolve(),
     });
     const [a] = pair();
-    const heard: unknown[] = [];
-    funds.ask([{ lease: a, need: 1 }], (answer) => heard.push(answer));
-    expect([heard, free(a)]).toEqual([[{ fault: "lost" }], 0]);
+    expect([ask(funds, { lease: a, need: 1 }), free(a)]).toEqual(["short", 0]);
   });
 
   test("an answer that is heard twice, or late, credits nothing twice", () => {
@@ -90,7 +95,7 @@ describe("asking for units", () => {
       close: () => Promise.resolve(),
     });
     ask(funds, { lease: a, need: 10 });
-    ask(funds, { lease: a, need: 5 });
+    ask(funds, { lease: a, need: 15 });
     for (const again of late) again();
     expect(free(a)).toBe(15);
   });
@@ -108,6 +113,7 @@ test("MS4: a store that folds takes off what it was sent, and nothing that came 
     close: () => Promise.resolve(),
   });
   Object.assign(a, { granted: 100, spent: 60, returned: 10, beyond: 5, overage: 5, refunded: 2 });
+  a.dirty = true;
   ask(funds, { lease: a, need: 0 });
   pay(a, { held: 0, covered: 20, beyond: 7, owed: true });
   for (const answer of answers) answer();

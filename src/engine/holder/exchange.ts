@@ -1,0 +1,254 @@
+/**
+ * Messages to the store and what their answers mean.
+ *
+ *   EX1  One message about a ledger is under way at a time; after a fault the same message is sent again,
+ *        until there is a definite answer.
+ *   EX2  Units are debited before a message leaves, and credited after its answer, by totals: a repeated
+ *        answer adds nothing. What is not confirmed is not credited.
+ *   EX3  A timed lease is counted from when its message left first.
+ *   EX4  An answer from before a pause says nothing about how long a lease is still good.
+ */
+import type { BlockReply, SyncBlock, SyncMessage, SyncReply } from "../../core/lease/message.ts";
+import type { StoreFault } from "../../ports/lease-store.ts";
+import type { Timed } from "../deadline-heap.ts";
+import { isFault } from "../funds.ts";
+import { rebase } from "../lease.ts";
+import { about, patience, storeTime, type HolderState, type Waiting } from "./state.ts";
+import { blockOf, credit, endOfLease, HORIZON, outOf, thaw } from "./stock.ts";
+import type { Asking, Stock } from "./stock.ts";
+import { DRIFT } from "./store-clock.ts";
+
+/** `deadline`: when it is sent again, once an attempt has failed. */
+export interface Sent extends Timed {
+  readonly message: SyncMessage;
+  readonly stocks: readonly Stock[];
+  readonly sentAt: number;
+  readonly waiting: Waiting | undefined;
+  /** It left before a pause (EX4). */
+  isOld: boolean;
+  attempts: number;
+}
+
+export interface Part {
+  readonly stock: Stock;
+  readonly asking: Asking;
+}
+
+/** After a fault a message is sent again after this long at first, then twice as long each time, ms. */
+const RESEND = 20;
+const RESEND_MAX = 1_000;
+/** How long a refused caller wants to be woken, beyond its own wait: a hint ends a silence (ms). */
+const WOKEN = 4_000;
+/** An answer that was not confirmed is asked for again so soon. */
+const CONFIRM_AGAIN = 20;
+
+/** Sends one message about ledgers of one uid, none of which has one under way (EX1). */
+export function send(state: HolderState, parts: readonly Part[], waiting?: Waiting): void {
+  const { now, terms } = state;
+  const [first] = parts;
+  if (!first) return;
+  const moment = { mono: now.mono, at: storeTime(state), ...terms };
+  const stocks = parts.map(({ stock }) => stock);
+  const sent: Sent = {
+    message: {
+      holder: state.identity,
+      terms,
+      uid: first.stock.uid,
+      atomic: waiting !== undefined,
+      waitMs: waiting ? Math.max(0, waiting.ticket.until - now.mono) + WOKEN : 0,
+      blocks: parts.map(({ stock, asking }) => blockOf(stock, asking, moment)),
+    },
+    stocks,
+    sentAt: now.mono,
+    waiting,
+    isOld: false,
+    attempts: 0,
+    deadline: 0,
+    slot: -1,
+  };
+  for (const stock of stocks) {
+    stock.inFlight = sent;
+    stock.sentAt = now.mono;
+    stock.forced = false;
+    stock.settleAt = now.mono + about(state, HORIZON, 0.2);
+  }
+  if (waiting) waiting.asked++;
+  state.sent.add(sent);
+  attempt(state, sent);
+}
+
+function attempt(state: HolderState, sent: Sent): void {
+  sent.attempts++;
+  state.outbox(() =>
+    state.store.sync(sent.message, (reply) => state.later(() => answered(state, sent, reply))),
+  );
+}
+
+/** Those that failed and are due go out again, the same (EX1). */
+export function resendDue(state: HolderState): void {
+  for (;;) {
+    const sent = state.resends.takeDue(state.now.mono);
+    if (!sent) return;
+    attempt(state, sent);
+  }
+}
+
+function answered(state: HolderState, sent: Sent, reply: SyncReply | StoreFault): void {
+  if (!state.sent.has(sent)) return; // it was given up: another process is this holder
+  if (isFault(reply)) {
+    const wait = Math.min(RESEND_MAX, RESEND * 2 ** Math.min(sent.attempts, 10));
+    sent.deadline = state.now.mono + about(state, wait, 0.3);
+    state.resends.add(sent);
+    return;
+  }
+  state.sent.delete(sent);
+  for (const stock of sent.stocks) stock.inFlight = undefined;
+  if (sent.waiting) sent.waiting.asked--;
+  if (reply.status === "stale") return startAnew(state);
+  if (reply.status !== "ok") return refusedWhole(state, sent, reply.status);
+  const { mono } = state.now;
+  if (!sent.isOld) state.clock.hear(reply.now, sent.sentAt, mono);
+  noteFence(state, sent.message.uid, reply.fence);
+  for (const [i, stock] of sent.stocks.entries()) {
+    const block = sent.message.blocks[i];
+    const said = reply.blocks[i];
+    if (block && said) take(state, stock, { sent, block, said, confirmed: reply.confirmed });
+  }
+  if (sent.waiting) waitedFor(state, sent, sent.waiting, reply);
+}
+
+/** A malformed message or a newer schema: a defect, or an upgrade under way. Nothing is lost; it is told. */
+function refusedWhole(state: HolderState, sent: Sent, status: "bad" | "newer"): void {
+  const keys = sent.message.blocks.map(({ spec }) => spec.key.replaceAll("\0", "/"));
+  state.log.error({ status, ledgers: keys }, "the store refused a message");
+  for (const stock of sent.stocks) {
+    stock.settleAt = state.now.mono + 1_000;
+    stock.lease.dirty = true;
+  }
+}
+
+/** Another data set than before: everything that is known of this shard is told anew. */
+function noteFence(state: HolderState, uid: string, fence: number): void {
+  const known = state.fences.get(uid) ?? 0;
+  if (fence <= known) return;
+  state.fences.set(uid, fence);
+  if (known > 0)
+    for (const stock of state.stocks.values()) if (stock.uid === uid) register(state, stock);
+}
+
+/** The store hears of it as soon as it can. */
+export function register(state: HolderState, stock: Stock): void {
+  stock.forced = true;
+  stock.settleAt = state.now.mono;
+  state.look(stock);
+}
+
+interface Heard {
+  readonly sent: Sent;
+  readonly block: SyncBlock;
+  readonly said: BlockReply;
+  readonly confirmed: boolean;
+}
+
+function take(state: HolderState, stock: Stock, heard: Heard): void {
+  const { block, said, confirmed, sent } = heard;
+  const { mono } = state.now;
+  const { lease } = stock;
+  if (said.status === "stale") {
+    stock.forced = true;
+    stock.settleAt = mono;
+    return;
+  }
+  hearView(state, stock, heard);
+  if (!confirmed) {
+    stock.settleAt = mono + CONFIRM_AGAIN;
+    lease.dirty = true;
+    return; // (EX2)
+  }
+  thaw(stock);
+  const got = Math.max(0, said.granted - block.granted);
+  const slack = 1 + DRIFT;
+  const to = said.toMs > 0 ? mono + said.toMs * slack + 1 : 0;
+  credit(stock, got, mono + said.fromMs * slack, to);
+  stock.heard = true;
+  stock.heardAt = mono;
+  stock.heardFor = sent.sentAt;
+  if (!sent.isOld) {
+    const { terms } = sent.message;
+    stock.expiresAt = Math.max(stock.expiresAt, endOfLease(sent.sentAt, terms.ttlMs)); // (EX3)
+    stock.coveredUntil = Math.max(stock.coveredUntil, endOfLease(sent.sentAt, block.openMs));
+  }
+  if (got > 0 && block.need > 0 && !stock.dry) {
+    stock.quietUntil = -Infinity;
+    stock.backoff = 100;
+  }
+  if (block.close !== 0 && outOf(stock) === 0 && stock.closing) state.forget(stock);
+}
+
+/** What the answer says of the ledger, whether or not its grant may be used. */
+function hearView(state: HolderState, stock: Stock, { block, said }: Heard): void {
+  const { mono } = state.now;
+  const { lease } = stock;
+  const { view, fence, version } = said;
+  const { witness } = stock;
+  if (fence > witness.fence || (fence === witness.fence && version > witness.version)) {
+    stock.witness = { fence, version, used: said.used };
+  }
+  lease.view = view.rate ? { ...view, rate: { ...view.rate, at: mono } } : view;
+  lease.toldSpent = Math.max(lease.toldSpent, block.spent);
+  lease.toldBeyond = Math.max(lease.toldBeyond, block.beyond);
+  stock.toldOverage = Math.max(stock.toldOverage, block.overage);
+  stock.toldRefunded = Math.max(stock.toldRefunded, block.refunded);
+  stock.learningUntil = said.learningMs > 0 ? mono + said.learningMs : -Infinity;
+  if (said.learningMs > 0 && state.wasUp) {
+    state.recoveringUntil = Math.max(state.recoveringUntil, stock.learningUntil);
+  }
+  stock.shown = view.available;
+  stock.shownAt = mono;
+  stock.dry =
+    view.rate === undefined && said.horizonMs === 0 && view.available < lease.spec.capacity / 1_000;
+  if (said.horizonMs >= 0) stock.horizon = said.horizonMs;
+  stock.holders = said.holders;
+}
+
+/** The waiter of a message may go on, or tries again when a hint or this moment comes. */
+function waitedFor(state: HolderState, sent: Sent, waiting: Waiting, reply: SyncReply): void {
+  const { mono } = state.now;
+  waiting.isMine = true;
+  let learning = 0;
+  for (const { learningMs } of reply.blocks) learning = Math.max(learning, learningMs);
+  waiting.retryAt =
+    mono + (learning > 0 ? Math.min(learning + 1, 200) : about(state, patience(state) * 0.7, 0.28));
+  for (const [i, stock] of sent.stocks.entries()) {
+    const need = sent.message.blocks[i]?.need ?? 0;
+    const said = reply.blocks[i];
+    if (!said || said.status !== "ok" || need === 0 || said.grant >= need) continue;
+    if (said.view.available >= need) continue;
+    stock.shortFrom = need; // who comes now and asks as much would only hear the same
+    stock.shortUntil = waiting.retryAt;
+    if (stock.dry) stock.hushUntil = Math.max(stock.hushUntil, waiting.ticket.until);
+  }
+}
+
+/** Another process is this holder: nothing that was granted is ours; what reservations hold is counted beyond. */
+export function startAnew(state: HolderState): void {
+  state.log.error({}, "another process goes on from the same journal; this one begins anew");
+  state.renewIdentity();
+  for (const sent of state.sent) {
+    for (const stock of sent.stocks) stock.inFlight = undefined;
+    if (sent.waiting) sent.waiting.asked--;
+    state.resends.remove(sent);
+  }
+  state.sent.clear();
+  for (const stock of state.stocks.values()) {
+    stock.slices = [];
+    stock.frozen = 0;
+    rebase(stock.lease);
+    stock.toldOverage = 0;
+    stock.toldRefunded = 0;
+    stock.id = state.mint();
+    stock.seq = 0;
+    stock.heard = false;
+    register(state, stock);
+  }
+}

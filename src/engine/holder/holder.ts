@@ -1,0 +1,380 @@
+/**
+ * The holder: where units come from when the store is shared by a fleet and a network away. Decisions spend
+ * leases that are here; in the background they are asked for before they run out, returned when they idle, and
+ * settled.
+ *
+ *   HO1  free ≥ 0 on every lease, always.
+ *   HO2  A decision takes all its units or none, in one turn.
+ *   HO3  What leaves this process was journaled before; what came is credited after.
+ *   HO4  A ledger is forgotten only after the store has confirmed that it is closed with nothing out.
+ *
+ *   state.ts      what the parts share            demand.ts    how much is going to be asked for
+ *   stock.ts      one ledger                      exchange.ts  messages and their answers
+ *   waiters.ts    operations that wait            upkeep.ts    everything that nobody waits for
+ *   scarcity.ts   what is not worth asking        fallback.ts  when the store is lost
+ */
+import { freshView, type LedgerView } from "../../core/lease/ledger.ts";
+import type { Hint, Holder, LeaseTerms } from "../../core/lease/message.ts";
+import type { DurationMs } from "../../core/time.ts";
+import type { Log } from "../../ports/log.ts";
+import type { Rng } from "../../ports/rng.ts";
+import type { SharedStore } from "../../ports/shared-store.ts";
+import { createDeadlineHeap } from "../deadline-heap.ts";
+import { isFault, type Asking, type Funds, type Outcome } from "../funds.ts";
+import { createLease, free, type Lease } from "../lease.ts";
+import type { Now } from "../now.ts";
+import type { Ticket, Turn, Wait } from "../turn.ts";
+import { arrive } from "./demand.ts";
+import { register, resendDue, send, type Part, type Sent } from "./exchange.ts";
+import { countFallback, mayFallBack } from "./fallback.ts";
+import { createLeaseIds, newHolder } from "./identity.ts";
+import { isRefused } from "./scarcity.ts";
+import { isLost, patience, type HolderState } from "./state.ts";
+import { freeze, HORIZON, isLasting, newStock, outOf, ripen, type Stock } from "./stock.ts";
+import { createStoreClock } from "./store-clock.ts";
+import { askForWaiters, byShard, fitsHere, serve } from "./waiters.ts";
+import { giveWay, hasten, nextLook, tend } from "./upkeep.ts";
+
+export interface HolderOptions {
+  readonly store: SharedStore;
+  readonly rng: Rng;
+  readonly log: Log;
+  readonly label: string;
+  readonly terms: LeaseTerms;
+  readonly waitMs: DurationMs;
+  /** Who this process is, where it goes on from a journal; absent: somebody new. */
+  readonly identity?: Holder;
+  /** The moment, for what comes from outside of a turn. */
+  readonly now: () => Now;
+  readonly outbox: (task: () => void) => void;
+  /** Something is due earlier than it was. */
+  readonly wake: () => void;
+}
+
+/** Messages under way at once, at most: a re-registration of everything must not bury the store. */
+const SENT_MAX = 256;
+/** How often a waiter looks again while the store is lost or learning, ms. */
+const AGAIN = 100;
+
+export function createHolder(options: HolderOptions): Funds {
+  const { store, rng, log, label, waitMs } = options;
+  const mint = createLeaseIds(rng);
+  const clock = createStoreClock();
+  let pumping = false;
+  let drained: (() => void) | undefined;
+
+  const state: HolderState = {
+    store,
+    rng,
+    log,
+    terms: options.terms,
+    waitMs,
+    clock,
+    identity: options.identity ?? newHolder(rng, label),
+    stocks: new Map(),
+    due: createDeadlineHeap<Stock>(),
+    resends: createDeadlineHeap<Sent>(),
+    sent: new Set(),
+    waiters: [],
+    touched: new Set(),
+    fences: new Map(),
+    isUp: false,
+    wasUp: false,
+    recoveringUntil: -Infinity,
+    now: { wall: 0, latest: 0, mono: 0 },
+    outbox: options.outbox,
+    later(task) {
+      begin(options.now());
+      task();
+      pump();
+      options.wake();
+    },
+    look: (stock) => void state.touched.add(stock),
+    forget(stock) {
+      state.due.remove(stock);
+      state.touched.delete(stock);
+      state.stocks.delete(stock.lease.spec.key);
+      stock.lease.stock = undefined;
+    },
+    renewIdentity: () => {
+      state.identity = newHolder(rng, label);
+    },
+    mint: () => mint(state.now.wall),
+  };
+
+  function stockOf(lease: Lease): Stock {
+    const { key } = lease.spec;
+    if (lease.stock) return lease.stock;
+    const stock = newStock(lease, uidOf(key), state.mint(), state.now.mono);
+    lease.stock = stock;
+    state.stocks.set(key, stock);
+    return stock;
+  }
+
+  /** A turn begins: what a pause of this machine made worthless goes first. */
+  function begin(now: Now): void {
+    state.now = now;
+    const jump = clock.jumped(now.wall, now.mono);
+    if (jump === 0) return;
+    log.warn({ jumpMs: jump }, "the clocks jumped; leases are looked at anew");
+    for (const sent of state.sent) sent.isOld = true;
+    for (const stock of state.stocks.values()) {
+      freeze(stock);
+      register(state, stock);
+    }
+  }
+
+  /** Does all that there is to do: goes on with who waited, asks, gives back, settles. */
+  function pump(): void {
+    if (pumping) return;
+    pumping = true;
+    resendDue(state);
+    if (state.waiters.length > 0) {
+      serve(state);
+      askForWaiters(state);
+    }
+    for (const stock of state.touched) hasten(state, stock);
+    for (
+      let due = state.due.takeDue(state.now.mono);
+      due;
+      due = state.due.takeDue(state.now.mono)
+    ) {
+      state.touched.add(due);
+    }
+    const parts: Part[] = [];
+    const room = (SENT_MAX - state.sent.size) * 8;
+    for (const stock of state.touched) {
+      const part = parts.length < room ? tend(state, stock) : undefined;
+      if (part) parts.push(part);
+    }
+    for (const message of byShard(parts)) send(state, message);
+    for (const stock of state.touched) schedule(stock);
+    state.touched.clear();
+    pumping = false;
+    if (drained && isSettled()) drained();
+  }
+
+  function schedule(stock: Stock): void {
+    if (!state.stocks.has(stock.lease.spec.key)) return;
+    const next = nextLook(state, stock);
+    if (stock.slot >= 0) state.due.move(stock, next);
+    else {
+      stock.deadline = next;
+      state.due.add(stock);
+    }
+  }
+
+  const isSettled = (): boolean => {
+    for (const stock of state.stocks.values()) if (outOf(stock) > 0 || stock.inFlight) return false;
+    return true;
+  };
+
+  function hear(hint: Hint): void {
+    const stock = state.stocks.get(hint.key);
+    if (!stock) return;
+    if (hint.kind === "recall") giveWay(state, stock, hint.level);
+    else if (hint.holder === stock.id) {
+      stock.shown = hint.units;
+      stock.shownAt = state.now.mono;
+      stock.shortUntil = -Infinity;
+      if (!stock.dry) stock.quietUntil = -Infinity;
+      for (const waiting of state.waiters) {
+        const isServed = waiting.wants.some(
+          (want) => want.stock === stock && want.units <= hint.units,
+        );
+        if (isServed) waiting.retryAt = state.now.mono;
+      }
+    }
+    state.touched.add(stock);
+  }
+
+  store.listen({
+    up: (isUp) =>
+      state.later(() => {
+        state.isUp = isUp;
+        if (!isUp) return;
+        state.wasUp = true;
+        for (const stock of state.stocks.values()) stock.fallback = undefined;
+        for (const sent of state.sent) {
+          if (sent.slot >= 0) state.resends.move(sent, state.now.mono);
+        }
+      }),
+    changed: () =>
+      state.later(() => {
+        for (const stock of state.stocks.values()) register(state, stock);
+      }),
+    hint: (hint) => state.later(() => hear(hint)),
+  });
+
+  /** A first look counts what is asked, whether or not it is here. */
+  function ask(standings: readonly Asking[], turn: Turn, ttlMs: DurationMs): Outcome {
+    const { mono } = state.now;
+    let fits = true;
+    let queues = false;
+    let isVain = false;
+    for (const { lease, limit, need } of standings) {
+      if (!lease) continue;
+      const stock = stockOf(lease);
+      const units = limit.mode === "enforce" ? need : 0;
+      if (!turn.ticket) arrive(stock.demand, need, mono);
+      if (isLasting(stock)) stock.longestTtl = Math.max(stock.longestTtl, ttlMs);
+      if (stock.waits > 0 && units > 0 && !turn.ticket) queues = true;
+      if (fitsHere(state, { stock, units }, ttlMs)) continue;
+      fits = false;
+      isVain ||= units > 0 && isRefused(stock, units, mono);
+      state.touched.add(stock);
+    }
+    if (fits && !queues) return "granted";
+    if (turn.ticket?.isOver || isVain || isLost(state)) return fits ? "granted" : "short";
+    return "wait";
+  }
+
+  function wait(needs: Wait, ticket: Ticket, resume: () => void): void {
+    if ("keys" in needs) return look(needs, ticket, resume);
+    const { mono } = state.now;
+    const wants = needs.wants.map(({ lease, units, since }) => ({
+      stock: stockOf(lease),
+      units,
+      since,
+    }));
+    let retryAt = mono;
+    for (const { stock, units } of wants) {
+      stock.waits++;
+      if (stock.shortUntil > mono && units >= stock.shortFrom) {
+        retryAt = Math.max(retryAt, stock.shortUntil);
+      }
+    }
+    ticket.until = Math.min(ticket.until, mono + patience(state));
+    state.waiters.push({
+      wants,
+      ttlMs: needs.ttlMs,
+      ticket,
+      resume,
+      retryAt,
+      asked: 0,
+      isMine: false,
+    });
+  }
+
+  /** Reads what is not held here; what cannot be read is answered without. */
+  function look(
+    { keys }: { readonly keys: readonly string[] },
+    ticket: Ticket,
+    resume: () => void,
+  ): void {
+    ticket.hasRead = true;
+    const byUid = Map.groupBy(keys, uidOf);
+    let open = byUid.size;
+    for (const [uid, some] of byUid) {
+      store.read(uid, some, (views) =>
+        state.later(() => {
+          if (!isFault(views)) noteViews(ticket, some, views, state.now.mono);
+          open--;
+          if (open === 0) resume();
+        }),
+      );
+    }
+  }
+
+  return {
+    isShared: true,
+    begin,
+    ask,
+    wait,
+    why(lease, units) {
+      const stock = stockOf(lease);
+      const { mono } = state.now;
+      const learning = Math.max(0, stock.learningUntil - mono);
+      if (isLost(state))
+        return { lack: "lost", waitMs: Math.max(AGAIN, Math.min(learning, 1_000)) };
+      if (learning > 0) return { lack: "pending", waitMs: learning };
+      if (!stock.heard) return { lack: "pending", waitMs: AGAIN };
+      const isKnown =
+        isRefused(stock, units, mono) || mono - stock.heardAt < 2 * patience(state) + AGAIN;
+      return isKnown ? { lack: "used", waitMs: 0 } : { lack: "pending", waitMs: AGAIN };
+    },
+    cover(lease, units) {
+      const stock = stockOf(lease);
+      ripen(stock, state.now.mono);
+      state.touched.add(stock);
+      return Math.min(units, free(lease));
+    },
+    couldCover: (lease, units) =>
+      !isLost(state) && !isRefused(stockOf(lease), units, state.now.mono),
+    peek: () => undefined,
+    touch: (lease) => void state.touched.add(stockOf(lease)),
+    prolong(lease, ttlMs) {
+      const stock = stockOf(lease);
+      if (isLasting(stock)) stock.longestTtl = Math.max(stock.longestTtl, ttlMs);
+    },
+    flush: () => undefined,
+    end: pump,
+    close(lease) {
+      const stock = stockOf(lease);
+      stock.closing = true;
+      stock.settleAt = state.now.mono;
+      state.touched.add(stock);
+    },
+    held(spec) {
+      const stock = state.stocks.get(spec.key);
+      if (!stock) return undefined;
+      stock.closing = false;
+      return stock.lease;
+    },
+    seed(lease, spec) {
+      if (state.stocks.has(spec.key)) return;
+      const seeded = createLease(
+        spec,
+        freshView(spec, state.now.mono),
+        state.now.mono,
+        lease.later,
+      );
+      const stock = stockOf(seeded);
+      Object.assign(stock.demand, stockOf(lease).demand);
+      stock.horizon = HORIZON;
+      state.touched.add(stock);
+    },
+    mayFallBack: (lease, rule, units) => mayFallBack(stockOf(lease), rule, units, state.now.mono),
+    countFallback: (lease, units) => countFallback(stockOf(lease), units),
+    periodTime: (mono) => clock.at(mono),
+    nextDue() {
+      let next = Math.min(state.due.next(), state.resends.next());
+      for (const { ticket, retryAt, asked, wants } of state.waiters) {
+        next = Math.min(next, ticket.until);
+        if (asked === 0 && retryAt > state.now.mono) next = Math.min(next, retryAt);
+        if (wants.some(({ stock }) => stock.slices.length > 0)) {
+          next = Math.min(next, state.now.mono + 5);
+        }
+      }
+      return next;
+    },
+    isUp: () => state.isUp,
+    isLost: () => isLost(state),
+    drain(done) {
+      drained = done;
+      for (const stock of state.stocks.values()) {
+        stock.closing = true;
+        stock.settleAt = state.now.mono;
+        state.touched.add(stock);
+      }
+      pump();
+    },
+  };
+}
+
+/** Ledgers are named by whose they are first. */
+const uidOf = (key: string): string => key.slice(0, key.indexOf("\0"));
+
+function noteViews(
+  { views: known }: Ticket,
+  keys: readonly string[],
+  views: readonly (LedgerView | undefined)[],
+  mono: number,
+): void {
+  for (const [i, view] of views.entries()) {
+    const key = keys[i];
+    if (!view || key === undefined) continue;
+    const { rate } = view;
+    known.set(key, rate ? { ...view, rate: { ...rate, at: mono } } : view);
+  }
+}

@@ -1,0 +1,84 @@
+/** What the parts of the holder work on. One owner, one thread. */
+import type { Holder, LeaseTerms } from "../../core/lease/message.ts";
+import type { DurationMs } from "../../core/time.ts";
+import type { Units } from "../../core/units.ts";
+import type { Log } from "../../ports/log.ts";
+import type { Rng } from "../../ports/rng.ts";
+import type { SharedStore } from "../../ports/shared-store.ts";
+import type { DeadlineHeap } from "../deadline-heap.ts";
+import type { Now } from "../now.ts";
+import type { Ticket } from "../turn.ts";
+import type { Sent } from "./exchange.ts";
+import type { Stock } from "./stock.ts";
+import type { StoreClock } from "./store-clock.ts";
+
+/** An operation that lacks units here, and waits for them. A waiter holds nothing. */
+export interface Waiting {
+  readonly wants: readonly {
+    readonly stock: Stock;
+    readonly units: Units;
+    readonly since?: number | undefined;
+  }[];
+  readonly ttlMs: DurationMs;
+  readonly ticket: Ticket;
+  /** Decides the operation again. */
+  readonly resume: () => void;
+  /** When it may ask (again). */
+  retryAt: number;
+  /** Messages under way for it. */
+  asked: number;
+  /** What it asked for has come: it is its own, whoever waits before it. */
+  isMine: boolean;
+}
+
+export interface HolderState {
+  readonly store: SharedStore;
+  readonly rng: Rng;
+  readonly log: Log;
+  readonly terms: LeaseTerms;
+  readonly waitMs: DurationMs;
+  readonly clock: StoreClock;
+  identity: Holder;
+  /** By ledger; also those that are being closed, and those of a period that has not begun. */
+  readonly stocks: Map<string, Stock>;
+  readonly due: DeadlineHeap<Stock>;
+  readonly resends: DeadlineHeap<Sent>;
+  readonly sent: Set<Sent>;
+  /** First come, first served. */
+  waiters: Waiting[];
+  /** Used in this turn. */
+  readonly touched: Set<Stock>;
+  /** The highest history that each uid's shard was in. */
+  readonly fences: Map<string, number>;
+  isUp: boolean;
+  /** It was up, or answered, before: what is down or learning now has been lost. */
+  wasUp: boolean;
+  /** After a loss: the store grants nothing until then (mono). */
+  recoveringUntil: number;
+  now: Now;
+  /** Runs what leaves this process, after what it depends on is in the journal. */
+  readonly outbox: (task: () => void) => void;
+  /** Something has come from outside: reads the clock, runs `task`, then does what there is to do. */
+  readonly later: (task: () => void) => void;
+  /** Upkeep looks at this stock again in this turn. */
+  readonly look: (stock: Stock) => void;
+  readonly forget: (stock: Stock) => void;
+  readonly renewIdentity: () => void;
+  /** A new name for a lease's record. */
+  readonly mint: () => string;
+}
+
+/** The longest wait of an operation: twelve round trips where that is more. */
+export const patience = ({ waitMs, store }: HolderState): DurationMs =>
+  Math.max(waitMs, 12 * store.roundTripMs());
+
+/** Store time, which decides periods. */
+export const storeTime = ({ clock, now }: HolderState): number => clock.at(now.mono) ?? now.wall;
+
+/** The store cannot be reached, or came back without all that it knew. */
+export const isLost = (state: HolderState): boolean =>
+  state.wasUp ? !state.isUp || state.recoveringUntil > state.now.mono : !state.isUp;
+
+/** `ms`, more or less: so that a fleet does not move in step. */
+export const about = ({ rng }: HolderState, ms: number, by: number): number =>
+  ms * (1 - by + 2 * by * rng.next());

@@ -1,0 +1,314 @@
+/**
+ * What the holder keeps of one ledger beside the lease itself: what was granted but may not be spent yet, how
+ * long the rest may be, and what the store last said.
+ *
+ *   ST1  `free(lease)` is always what may be spent here and now: units that have not accrued, and units of an
+ *        earlier process or before a pause, are credited to the lease only when they may be used.
+ *   ST2  What is reported as granted is all of it, credited or not.
+ *   ST3  A timed lease (rate, slots, `once`) is spent only before its end, counted from when the request
+ *        that renewed it first left. Budgets of a calendar period need no clock but the period's end.
+ *   ST4  A reservation on slots or a `once` budget is made only if the store knows that it may live so long.
+ */
+import type { Closing, SyncBlock, Witness } from "../../core/lease/message.ts";
+import { MAX_UNITS, type Units } from "../../core/units.ts";
+import type { Timed } from "../deadline-heap.ts";
+import { free, returnFree, type Lease } from "../lease.ts";
+import { GRACE } from "../reservations.ts";
+import { demandAt, forecast, newDemand, type Demand } from "./demand.ts";
+import type { Sent } from "./exchange.ts";
+import type { Fallback } from "./fallback.ts";
+import { DRIFT } from "./store-clock.ts";
+
+/** The usual horizon of a lease, ms. */
+export const HORIZON = 2_000;
+
+/** Of a rate: units that accrue evenly from one moment to another (mono). */
+interface Slice {
+  units: Units;
+  from: number;
+  readonly to: number;
+}
+
+/** Changed in place: one owner, the holder. `deadline`: when upkeep next looks at it. */
+export interface Stock extends Timed {
+  readonly lease: Lease;
+  /** The tenant uid, or the platform's, whose shard it is in. */
+  readonly uid: string;
+  /** Names its record at the ledger. */
+  id: string;
+  seq: number;
+  inFlight: Sent | undefined;
+  /** The store has answered this process about it. */
+  heard: boolean;
+  heardAt: number;
+  /** When the message left that was answered last. */
+  heardFor: number;
+  slices: Slice[];
+  /** Granted, but not before the store has answered again: after a restart or a pause. */
+  frozen: Units;
+  witness: Witness;
+  /** End of a timed lease (mono). */
+  expiresAt: number;
+  /** The store keeps reservations that end before this (mono). */
+  coveredUntil: number;
+  /** Longest ttl of a reservation on it. */
+  longestTtl: number;
+  /** Parts of the lease's totals that the store has heard of. */
+  toldOverage: Units;
+  toldRefunded: Units;
+  readonly demand: Demand;
+  /** How far ahead to ask; 0: direct. */
+  horizon: number;
+  learningUntil: number;
+  /** Live holders as last heard. */
+  holders: number;
+  /** All is used as far as the store knows: see scarcity.ts. */
+  dry: boolean;
+  /** Units that an answer or a hint has shown last, and when. */
+  shown: number;
+  shownAt: number;
+  /** Until then nothing is asked that has been refused. */
+  quietUntil: number;
+  quietFrom: Units;
+  backoff: number;
+  /** Dry: nobody asks before this for more than was shown. */
+  hushUntil: number;
+  /** Who asks as much would hear the same before this. */
+  shortUntil: number;
+  shortFrom: Units;
+  /** Operations that wait for it. */
+  waits: number;
+  askedAt: number;
+  sentAt: number;
+  /** When the store should hear of it again. */
+  settleAt: number;
+  /** It must, whatever has changed. */
+  forced: boolean;
+  /** When free units go back: in direct mode, or on a recall (keeping some); 0: not planned. */
+  returnAt: number;
+  giveAt: number;
+  giveKeep: Units;
+  /** Nobody needs it any more: settled, returned, then forgotten. */
+  closing: boolean;
+  /** Of an outage: what was admitted without the store. */
+  fallback: Fallback | undefined;
+}
+
+const NEVER = -Infinity;
+const UNKNOWN: Witness = { fence: 0, version: 0, used: 0 };
+
+export const newStock = (lease: Lease, uid: string, id: string, mono: number): Stock => ({
+  lease,
+  uid,
+  id,
+  deadline: mono,
+  slot: -1,
+  seq: 0,
+  inFlight: undefined,
+  heard: false,
+  heardAt: NEVER,
+  heardFor: NEVER,
+  slices: [],
+  frozen: 0,
+  witness: UNKNOWN,
+  expiresAt: NEVER,
+  coveredUntil: NEVER,
+  longestTtl: 0,
+  toldOverage: 0,
+  toldRefunded: 0,
+  demand: newDemand(mono),
+  horizon: HORIZON,
+  learningUntil: NEVER,
+  holders: 1,
+  dry: false,
+  shown: -1,
+  shownAt: NEVER,
+  quietUntil: NEVER,
+  quietFrom: Infinity,
+  backoff: 100,
+  hushUntil: NEVER,
+  shortUntil: NEVER,
+  shortFrom: Infinity,
+  waits: 0,
+  askedAt: NEVER,
+  sentAt: NEVER,
+  settleAt: mono,
+  forced: false,
+  returnAt: 0,
+  giveAt: 0,
+  giveKeep: 0,
+  closing: false,
+  fallback: undefined,
+});
+
+/** A budget that lives as long as it is used. */
+export const isOnce = ({ lease }: Stock): boolean => lease.spec.idleMs !== undefined;
+
+/** Its lease ends with time (ST3). */
+export const isTimed = (stock: Stock): boolean =>
+  stock.lease.spec.kind !== "budget" || isOnce(stock);
+
+/** The store must know how long a reservation on it may live (ST4). */
+export const isLasting = (stock: Stock): boolean =>
+  stock.lease.spec.kind === "slots" || isOnce(stock);
+
+/** Granted, and not yet to be spent. */
+function uncredited({ slices, frozen }: Stock): Units {
+  let units = frozen;
+  for (const slice of slices) units += slice.units;
+  return units;
+}
+
+/** What the store has debited for this holder and has heard of neither as spent nor as returned. */
+export const outOf = (stock: Stock): Units =>
+  free(stock.lease) + stock.lease.reserved + uncredited(stock);
+
+/** Whether as much is booked, and only has to accrue. */
+export const isBooked = (stock: Stock, need: Units): boolean =>
+  stock.slices.length > 0 && free(stock.lease) + uncredited(stock) >= need;
+
+/** Until the next unit of a slice accrues; Infinity: there is none. */
+export function nextAccrual({ slices }: Stock, mono: number): number {
+  let next = Infinity;
+  for (const slice of slices) next = Math.min(next, Math.max(slice.from, mono) + 5);
+  return next;
+}
+
+/** Brings it up to `mono`: credits what has accrued, drops what has lapsed (ST1, ST3). */
+export function ripen(stock: Stock, mono: number): void {
+  if (isTimed(stock) && mono >= stock.expiresAt) return lapse(stock);
+  if (stock.slices.length === 0) return;
+  const rest: Slice[] = [];
+  for (const slice of stock.slices) {
+    const left = mono >= slice.to ? 0 : unaccrued(slice, mono);
+    stock.lease.granted += slice.units - left;
+    if (left === 0) continue;
+    slice.units = left;
+    slice.from = Math.max(slice.from, mono);
+    rest.push(slice);
+  }
+  stock.slices = rest;
+}
+
+const unaccrued = ({ units, from, to }: Slice, mono: number): Units =>
+  mono <= from ? units : Math.ceil((units * (to - mono)) / (to - from));
+
+/** The lease is over: what is free of it is dropped, and the store decides whether it was forfeited. */
+function lapse(stock: Stock): void {
+  const { lease } = stock;
+  thaw(stock);
+  for (const slice of stock.slices) lease.granted += slice.units;
+  stock.slices = [];
+  if (free(lease) <= 0) return;
+  returnFree(lease);
+  lease.dirty = true;
+  stock.forced = true;
+}
+
+/** Nothing of it may be spent until the store has answered again. */
+export function freeze(stock: Stock): void {
+  const units = free(stock.lease);
+  stock.lease.granted -= units;
+  stock.frozen += units;
+  if (isTimed(stock)) stock.expiresAt = NEVER;
+}
+
+export function thaw(stock: Stock): void {
+  stock.lease.granted += stock.frozen;
+  stock.frozen = 0;
+}
+
+/** Units that came with an answer: at once, or evenly from `from` to `to`. */
+export function credit(stock: Stock, units: Units, from: number, to: number): void {
+  if (to > 0 && units > 0) stock.slices.push({ units, from, to });
+  else stock.lease.granted += units;
+}
+
+/** Gives back all that is free and is not kept. Before a message leaves, never after. */
+export function giveBack(stock: Stock, keep: Units): void {
+  const { lease } = stock;
+  const units = Math.floor(free(lease) - keep);
+  if (units <= 0) return;
+  lease.returned += units;
+  lease.dirty = true;
+}
+
+/** Units that the horizon is expected to ask for. */
+export const ahead = (stock: Stock, reach: number, mono: number): Units =>
+  forecast(stock.demand, reach, Math.max(HORIZON, stock.horizon), mono);
+
+export interface Asking {
+  /** Target for what is out, beyond what reservations hold; 0: no more than there is. */
+  readonly more: Units;
+  readonly need: Units;
+  readonly close: Closing;
+}
+
+export const JUST_SETTLE: Asking = { more: 0, need: 0, close: 0 };
+
+/** For how long an idle ledger keeps a lease, ms. */
+export const IDLE = 5_000;
+
+export const isIdle = ({ demand, horizon }: Stock, mono: number): boolean =>
+  mono - demand.askedAt > Math.max(IDLE, horizon);
+
+interface Moment {
+  readonly mono: number;
+  /** The store's clock. */
+  readonly at: number;
+  readonly ttlMs: number;
+  readonly graceMs: number;
+}
+
+/** Its part of a message. What is to be returned was debited before (LE2). */
+export function blockOf(stock: Stock, asking: Asking, moment: Moment): SyncBlock {
+  const { lease, demand } = stock;
+  const { mono } = moment;
+  stock.seq++;
+  lease.dirty = false;
+  const openMs = openFor(stock, moment);
+  return {
+    spec: lease.spec,
+    holder: stock.id,
+    seq: stock.seq,
+    granted: lease.granted + uncredited(stock), // (ST2)
+    spent: lease.spent,
+    returned: lease.returned,
+    beyond: lease.beyond,
+    overage: lease.overage,
+    refunded: lease.refunded,
+    want: asking.more > 0 ? lease.reserved + asking.more : 0,
+    need: asking.need,
+    demand: isIdle(stock, mono) ? 0 : Math.ceil(demandAt(demand, mono) * 1_000),
+    mean: Math.ceil(demand.mean),
+    witness: stock.witness,
+    close: asking.close,
+    openMs,
+    lifeMs: lifeOf(stock, openMs, moment),
+  };
+}
+
+/** How long a reservation here may still be open if this process dies now. */
+function openFor(stock: Stock, { mono, ttlMs }: Moment): number {
+  if (!isLasting(stock)) return 0;
+  let latest = mono;
+  for (const { deadline } of stock.lease.takers) latest = Math.max(latest, deadline);
+  return Math.ceil(Math.max(latest - mono, ttlMs + stock.longestTtl));
+}
+
+/** How long the ledger is of use: past its end a late commit may still come (S19). */
+function lifeOf(stock: Stock, openMs: number, { at, ttlMs, graceMs }: Moment): number {
+  const { spec } = stock.lease;
+  const beyond = ttlMs + graceMs + openMs;
+  if (spec.kind === "budget") {
+    if (spec.idleMs !== undefined) return spec.idleMs + GRACE + beyond;
+    return Math.max(0, spec.end - at) + GRACE + stock.longestTtl + beyond;
+  }
+  if (spec.kind === "slots") return beyond;
+  const toFull = Math.ceil((spec.capacity + stock.lease.beyond) / Math.max(1, spec.refill.units));
+  return Math.min(toFull * spec.refill.everyMs, MAX_UNITS / 2) + beyond;
+}
+
+/** When a lease that was asked for at `sent` is over here: earlier than at the store, whatever the clocks. */
+export const endOfLease = (sent: number, lastsMs: number): number =>
+  sent + lastsMs * (1 - DRIFT) - 5;

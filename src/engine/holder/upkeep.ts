@@ -1,0 +1,173 @@
+/**
+ * What a ledger needs when nobody waits for it: more before it runs out, less when it idles, its totals told
+ * now and then.
+ *
+ *   UK1  More is asked when less is here than the next round trips may need, so that no decision waits.
+ *   UK2  What the horizon does not need goes back; all of it when the ledger idles or its period is over.
+ *   UK3  What has changed is told within the horizon; what is out is renewed three times in its time to live.
+ *   UK4  A stock that nobody needs is closed when nothing is held, and forgotten when the store has said so.
+ */
+import { free } from "../lease.ts";
+import type { Part } from "./exchange.ts";
+import { about, storeTime, type HolderState } from "./state.ts";
+import {
+  ahead,
+  giveBack,
+  isIdle,
+  isLasting,
+  isTimed,
+  JUST_SETTLE,
+  nextAccrual,
+  outOf,
+  ripen,
+  type Stock,
+} from "./stock.ts";
+import { demandAt } from "./demand.ts";
+
+/** Lead of an ask before the lease runs out, ms; three round trips where that is more. */
+const LEAD = 20;
+/** Free units of a ledger in direct mode go back after about this long; a rest that is not worth it later. */
+const COALESCE = 50;
+const KEEP_REST = 1_000;
+/** A rate that is short learns of refunds so soon, ms. */
+const REFUND = 100;
+/** An ask that was not answered with what was hoped for is not repeated before, ms. */
+const ASK_AGAIN = 20;
+
+/** Less than this stays for the next decision here, though the limit is dry. */
+export const isRest = ({ lease }: Stock): boolean => free(lease) < lease.spec.capacity / 32_000;
+
+/** What to tell the store about this ledger now; undefined: nothing. */
+export function tend(state: HolderState, stock: Stock): Part | undefined {
+  const { mono } = state.now;
+  ripen(stock, mono);
+  if (stock.inFlight) return undefined;
+  const settle: Part = { stock, asking: JUST_SETTLE };
+  if (stock.closing && stock.lease.reserved === 0 && stock.lease.pending === 0) {
+    return closing(stock, mono);
+  }
+  if (stock.waits > 0 && !stock.forced && !stock.dry) return undefined;
+  if (stock.giveAt > 0 && mono >= stock.giveAt) {
+    stock.giveAt = 0;
+    if (free(stock.lease) - stock.giveKeep >= 1) {
+      giveBack(stock, stock.giveKeep);
+      return settle;
+    }
+  }
+  if (returnsNow(state, stock)) {
+    giveBack(stock, 0);
+    return settle;
+  }
+  if (stock.forced && mono >= stock.settleAt) return settle;
+  if (stock.waits > 0) return undefined;
+  return refilling(state, stock) ?? (mono >= stock.settleAt ? settling(state, stock) : undefined);
+}
+
+function closing(stock: Stock, mono: number): Part | undefined {
+  if (mono < stock.settleAt) return undefined;
+  for (const slice of stock.slices) stock.lease.granted += slice.units;
+  stock.slices = [];
+  giveBack(stock, 0);
+  return { stock, asking: { ...JUST_SETTLE, close: 1 } };
+}
+
+/** In direct mode nothing is kept that nobody waits for. */
+function returnsNow(state: HolderState, stock: Stock): boolean {
+  const { mono } = state.now;
+  const isDirect = stock.horizon === 0 && stock.lease.spec.kind !== "rate";
+  if (!isDirect || free(stock.lease) <= 0 || stock.learningUntil > mono) {
+    stock.returnAt = 0;
+    return false;
+  }
+  if (stock.returnAt === 0) {
+    const after = stock.dry && isRest(stock) ? KEEP_REST : COALESCE;
+    stock.returnAt = mono + about(state, after, 0.5);
+    return false;
+  }
+  if (mono < stock.returnAt) return false;
+  stock.returnAt = 0;
+  return true;
+}
+
+const isOver = (state: HolderState, { lease }: Stock): boolean =>
+  storeTime(state) >= lease.spec.end;
+
+/** More before it runs out (UK1). */
+function refilling(state: HolderState, stock: Stock): Part | undefined {
+  const { mono } = state.now;
+  const mayAsk =
+    stock.horizon > 0 &&
+    !isIdle(stock, mono) &&
+    !isOver(state, stock) &&
+    stock.quietUntil <= mono &&
+    stock.learningUntil <= mono &&
+    mono >= stock.askedAt + ASK_AGAIN &&
+    !stock.closing;
+  if (!mayAsk) return undefined;
+  const lead = Math.min(Math.max(LEAD, 3 * state.store.roundTripMs()), stock.horizon);
+  const low = ahead(stock, lead, mono);
+  if (free(stock.lease) >= low || outOf(stock) - stock.lease.reserved >= low) return undefined;
+  stock.askedAt = mono;
+  return { stock, asking: { more: ahead(stock, stock.horizon, mono), need: 0, close: 0 } };
+}
+
+/** Less when it idles; its totals when they have changed, or its lease is to be renewed (UK2, UK3). */
+function settling(state: HolderState, stock: Stock): Part | undefined {
+  const { mono } = state.now;
+  const { lease } = stock;
+  const idle = isIdle(stock, mono) || isOver(state, stock);
+  const goal = idle ? 0 : ahead(stock, stock.horizon, mono);
+  if (free(lease) > 1.5 * goal) giveBack(stock, goal);
+  const isRenewed = outOf(stock) > 0 && mono - stock.sentAt > state.terms.ttlMs / 3;
+  if (lease.dirty || isRenewed) return { stock, asking: JUST_SETTLE };
+  stock.settleAt = mono + about(state, settleEvery(stock), 0.2);
+  return undefined;
+}
+
+/** How often a ledger on which nothing happens is looked at. */
+const settleEvery = (stock: Stock): number => (outOf(stock) > 0 ? 2_000 : 60_000);
+
+/** When upkeep must look at it again, if nothing happens before. */
+export function nextLook(state: HolderState, stock: Stock): number {
+  if (stock.inFlight) return Infinity;
+  const { mono } = state.now;
+  const { lease } = stock;
+  let next = Math.max(stock.settleAt, mono + 1);
+  if (stock.giveAt > 0) next = Math.min(next, stock.giveAt);
+  if (stock.returnAt > 0) next = Math.min(next, stock.returnAt);
+  if (isTimed(stock) && free(lease) > 0) next = Math.min(next, stock.expiresAt);
+  if (stock.waits > 0) next = Math.min(next, nextAccrual(stock, mono));
+  if (lease.spec.end > storeTime(state) && free(lease) > 0) {
+    next = Math.min(next, mono + (lease.spec.end - storeTime(state)));
+  }
+  return Math.max(next, mono + 1);
+}
+
+/** Something was used or settled here: when the store should hear of it at the latest. */
+export function hasten(state: HolderState, stock: Stock): void {
+  const { lease } = stock;
+  const { mono } = state.now;
+  if (!lease.dirty) return;
+  let within = stock.sentAt + about(state, 2_000, 0.2);
+  if (lease.overage > stock.toldOverage) within = mono; // others must hear of a debt
+  const isShortRate = lease.spec.kind === "rate" && stock.horizon < 2_000;
+  if (isShortRate && lease.refunded > stock.toldRefunded) within = stock.sentAt + REFUND;
+  if (isUncovered(stock, mono)) within = mono;
+  stock.settleAt = Math.min(stock.settleAt, Math.max(within, mono));
+}
+
+/** A reservation was extended past what the store knows of (ST4). */
+function isUncovered(stock: Stock, mono: number): boolean {
+  if (!isLasting(stock) || mono + stock.longestTtl <= stock.coveredUntil) return false;
+  for (const { deadline } of stock.lease.takers) if (deadline > stock.coveredUntil) return true;
+  return false;
+}
+
+/** A recall: units are wanted elsewhere. Level 2 leaves nothing but what is being asked for here. */
+export function giveWay(state: HolderState, stock: Stock, level: 1 | 2): void {
+  const { mono } = state.now;
+  if (level === 2 && stock.lease.spec.kind !== "rate") stock.horizon = 0;
+  if (stock.waits > 0 || (stock.dry && isRest(stock))) return;
+  stock.giveAt = mono + 5 * state.rng.next();
+  stock.giveKeep = level === 2 ? 0 : Math.floor(demandAt(stock.demand, mono) * COALESCE);
+}

@@ -1,0 +1,152 @@
+/**
+ * Operations that lack units here: whom a message is sent for, and who may go on.
+ *
+ *   WA1  First come, first served on each ledger: one that must wait is not overtaken there by one that came
+ *        later, but for units that a waiter's own message brought.
+ *   WA2  A waiter holds nothing. In direct mode it gives back what is free here in the same message that asks
+ *        for the whole, so that no two sidecars wait for each other's rests.
+ *   WA3  All ledgers of one shard that a waiter lacks are asked for at once, all or nothing.
+ *   WA4  A waiter that cannot go on blocks no other from asking.
+ */
+import type { Units } from "../../core/units.ts";
+import { free } from "../lease.ts";
+import { send, type Part } from "./exchange.ts";
+import { isHushed, isRefused, noteRefusal } from "./scarcity.ts";
+import { isLost, storeTime, type HolderState, type Waiting } from "./state.ts";
+import { ahead, giveBack, isBooked, isLasting, outOf, ripen, type Stock } from "./stock.ts";
+
+/** Whether an operation may have these units here and now. */
+export function fitsHere(
+  state: HolderState,
+  { stock, units, since }: Waiting["wants"][number],
+  ttlMs: number,
+): boolean {
+  const { now } = state;
+  ripen(stock, now.mono);
+  if (since !== undefined && stock.heardFor < since) return false;
+  if (!stock.heard || (units > 0 && free(stock.lease) < units)) return false;
+  if (units > 0 && isLasting(stock) && now.mono + ttlMs > stock.coveredUntil) return false;
+  return storeTime(state) < stock.lease.spec.end;
+}
+
+/** Lets everybody go on who can, or who need not wait any longer. */
+export function serve(state: HolderState): void {
+  const queue = state.waiters;
+  const rest: Waiting[] = [];
+  const blocked = new Set<Stock>();
+  state.waiters = [];
+  for (const waiting of queue) {
+    if (goesOn(state, waiting, blocked)) {
+      for (const { stock } of waiting.wants) stock.waits--;
+      waiting.resume(); // takes what it needs, or waits again as a newcomer
+      continue;
+    }
+    for (const { stock, units } of waiting.wants) {
+      if (free(stock.lease) < units) blocked.add(stock); // (WA1)
+    }
+    waiting.isMine = false;
+    rest.push(waiting);
+  }
+  state.waiters = [...rest, ...state.waiters];
+}
+
+function goesOn(state: HolderState, waiting: Waiting, blocked: ReadonlySet<Stock>): boolean {
+  const { wants, ttlMs, ticket } = waiting;
+  const mayPass = waiting.isMine || !wants.some(({ stock }) => blocked.has(stock));
+  if (mayPass && wants.every((want) => fitsHere(state, want, ttlMs))) return true;
+  const isOver = state.now.mono >= ticket.until || ticket.isGone() || isLost(state);
+  if (isOver) tellRefusal(state, waiting);
+  if (!isOver && !isKnown(state, waiting)) return false;
+  ticket.isOver = true;
+  return true;
+}
+
+/** Of a dry limit it is known that asking brings nothing. */
+const isKnown = ({ now }: HolderState, { asked, wants }: Waiting): boolean =>
+  asked === 0 &&
+  wants.some(({ stock }) => stock.dry) &&
+  wants.some(({ stock, units }) => units > 0 && isRefused(stock, units, now.mono));
+
+function tellRefusal(state: HolderState, { wants }: Waiting): void {
+  if (isLost(state)) return;
+  for (const { stock, units } of wants) {
+    if (units === 0 || free(stock.lease) >= units || (stock.dry && stock.shown >= units)) continue;
+    noteRefusal(state, stock, units);
+  }
+}
+
+/** Sends for those who lack something that nobody is asking for yet. */
+export function askForWaiters(state: HolderState): void {
+  const taken = new Set<Stock>();
+  for (const waiting of state.waiters) {
+    if (waiting.asked > 0 || state.now.mono < waiting.retryAt) continue;
+    const short = waiting.wants.filter((want) => lacks(state, waiting, want));
+    if (short.length === 0) continue;
+    const mustWait = short.some(
+      ({ stock, units }) =>
+        stock.inFlight ||
+        taken.has(stock) ||
+        (units > 0 && isHushed(stock, units, stock.hushUntil, state.now.mono)),
+    );
+    if (mustWait) continue; // (WA4)
+    for (const { stock } of short) taken.add(stock);
+    for (const parts of byShard(short.map((want) => partFor(state, want)))) {
+      send(state, parts, waiting); // (WA3)
+    }
+  }
+}
+
+function lacks(state: HolderState, { ttlMs }: Waiting, want: Waiting["wants"][number]): boolean {
+  const { stock, units } = want;
+  if (!stock.heard) return true;
+  if (units > 0 && stock.horizon === 0) return true;
+  if (free(stock.lease) < units && isBooked(stock, units)) return false; // it only has to accrue
+  if (isLasting(stock) && units > 0) stock.longestTtl = Math.max(stock.longestTtl, ttlMs);
+  return !fitsHere(state, want, ttlMs);
+}
+
+function partFor(state: HolderState, { stock, units }: Waiting["wants"][number]): Part {
+  const { mono } = state.now;
+  const { lease } = stock;
+  const isDirect = stock.horizon === 0 && lease.spec.kind !== "rate";
+  if (isDirect) giveBack(stock, 0); // (WA2)
+  const here = Math.max(0, free(lease));
+  const all = wanted(state, stock);
+  const booked = outOf(stock) - lease.reserved - here;
+  return {
+    stock,
+    asking: {
+      more: Math.max(all, booked + units, ahead(stock, stock.horizon, mono)),
+      need: Math.max(0, units - here),
+      close: 0,
+    },
+  };
+}
+
+/** All that is waited for on a ledger. */
+function wanted({ waiters }: HolderState, stock: Stock): Units {
+  let units = 0;
+  for (const { wants } of waiters) {
+    for (const want of wants) if (want.stock === stock) units += want.units;
+  }
+  return units;
+}
+
+/** Most blocks of one message. */
+export const BLOCKS = 16;
+
+/** Parts that can go in one message. */
+export function byShard(parts: readonly Part[]): Part[][] {
+  const messages: Part[][] = [];
+  const open = new Map<string, Part[]>();
+  for (const part of parts) {
+    let message = open.get(part.stock.uid);
+    if (!message || message.length === BLOCKS) {
+      message = [];
+      open.set(part.stock.uid, message);
+      messages.push(message);
+    }
+    message.push(part);
+  }
+  return messages;
+}
