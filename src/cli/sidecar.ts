@@ -8,6 +8,7 @@ import type { Problem } from "./configuration.ts";
 import { defaulted, optional, pending, required, type Reader, type Values } from "./flag.ts";
 import { count, duration, listOf, matching, oneOf, tenantName, text } from "./reader.ts";
 import type { Host } from "./host.ts";
+import { checkStore, STORE_FLAGS, storeConfig } from "./store-flags.ts";
 import { packageVersion } from "./version.ts";
 
 /** Timers of Node end at 2^31 ms, 24.8 days. */
@@ -19,7 +20,6 @@ const only =
   (value) => {
     if (value === has) return { value };
     const known = lacks.exec(value)?.[0];
-    // A store's URL may hold a password: an error repeats what it recognised, nothing else.
     return known === undefined
       ? { allowed: has, found: "something else" }
       : { allowed: `${has}: this version does not have ${known} yet`, found: known };
@@ -49,15 +49,7 @@ const FLAGS = {
   "socket-group": optional("NAME", "Group of unix sockets.", text),
   health: defaulted("HOST:PORT", "0.0.0.0:4601", "grpc.health.v1 alone, for probes.", tcpAddress),
   http: defaulted("HOST:PORT", "0.0.0.0:4602", "/livez, /readyz, /metrics.", tcpAddress),
-  store: defaulted(
-    "URL",
-    "memory:",
-    "Where units are kept: memory: is this process. Has to be said inside Kubernetes.",
-    only("memory:", /^rediss?(\+sentinel|\+cluster)?:/),
-  ),
-  "store-password-file": pending("FILE", "The store's password."),
-  "store-fencing": pending("MODE", "How a store that lost data is recognised."),
-  confirm: pending("MODE", "How many replicas must have a grant before it is spent."),
+  ...STORE_FLAGS,
   wait: defaulted(
     "DURATION",
     "250ms",
@@ -136,10 +128,11 @@ function check({ values, given, env }: Found<typeof FLAGS>): readonly Problem[] 
     problems.push({
       where: "--store (or IMPREST_STORE)",
       found: "nothing, inside Kubernetes",
-      allowed: "memory:, said out loud: each replica then has every limit for itself",
+      allowed:
+        "redis://HOST:PORT, or memory:, said out loud: each replica then has every limit for itself",
     });
   }
-  return problems;
+  return [...problems, ...checkStore(values)];
 }
 
 /** What the flags say, in the words of the composition. */
@@ -154,6 +147,7 @@ export const sidecarConfig = (
   socketGroup: values["socket-group"] ?? "",
   health: values.health,
   http: values.http,
+  store: storeConfig(values),
   waitMs: values.wait,
   tenant: values.tenant ?? "",
   holder: values.holder ?? (host.env["POD_NAME"] || hostname()),
@@ -198,7 +192,7 @@ async function serve(host: Host, config: SidecarConfig): Promise<number> {
 export const sidecar: Command = defineCommand({
   name: "sidecar",
   about:
-    "Answers Check, Reserve and Commit next to an agent until a signal ends it. memory: keeps every unit in this process: right for one replica, development and tests.",
+    "Answers Check, Reserve and Commit next to an agent until a signal ends it. memory: keeps every unit in this process: right for one replica, development and tests. A fleet shares its limits through Redis.",
   flags: FLAGS,
   check,
   exits: {
@@ -215,6 +209,10 @@ export const sidecar: Command = defineCommand({
     {
       line: "IMPREST_POLICY=policy.yaml IMPREST_TENANT=acme IMPREST_STORE=memory: imprest sidecar",
       says: "Configured by variables, for one tenant alone.",
+    },
+    {
+      line: "imprest sidecar --policy policy.yaml --store redis+sentinel://s1,s2,s3/main --confirm strict",
+      says: "One of a fleet, whose limits hold across all of it.",
     },
   ],
   run: (host, { values }) => serve(host, sidecarConfig(values, host)),

@@ -1,6 +1,7 @@
 /** Everything that the sidecar is told before it starts. The command line parses flags into it. */
 import type { ListenAddress, TcpAddress } from "../adapters/grpc/address.ts";
 import type { DurationMs } from "../core/time.ts";
+import type { StoreConfig } from "./store-config.ts";
 
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -20,6 +21,7 @@ export interface SidecarConfig {
   readonly health: TcpAddress;
   /** /livez, /readyz, /metrics. */
   readonly http: TcpAddress;
+  readonly store: StoreConfig;
   /** Longest wait of a request for the store. */
   readonly waitMs: DurationMs;
   /** The one tenant that is served; "": every tenant. */
@@ -45,6 +47,7 @@ export const SIDECAR_DEFAULTS = {
   socketGroup: "",
   health: { kind: "tcp", host: "0.0.0.0", port: 4601 },
   http: { kind: "tcp", host: "0.0.0.0", port: 4602 },
+  store: { kind: "memory" },
   waitMs: 250,
   tenant: "",
   drainTimeoutMs: 1_500,

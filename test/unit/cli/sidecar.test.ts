@@ -37,7 +37,23 @@ const EVERY_FLAG: readonly (readonly [string, string, object])[] = [
   ["socket-group", "agents", { socketGroup: "agents" }],
   ["health", "127.0.0.1:0", { health: { kind: "tcp", host: "127.0.0.1", port: 0 } }],
   ["http", "10.0.0.1:80", { http: { kind: "tcp", host: "10.0.0.1", port: 80 } }],
-  ["store", "memory:", {}],
+  ["store", "memory:", { store: { kind: "memory" } }],
+  [
+    "store",
+    "rediss://app:pw@h:7/2",
+    {
+      store: {
+        kind: "redis",
+        url: { kind: "single", hosts: [{ host: "h", port: 7 }], username: "app", database: 2 },
+        passwordFile: "",
+        confirm: "auto",
+        fencing: "replid",
+      },
+    },
+  ],
+  ["store-password-file", "/run/pw", {}],
+  ["store-fencing", "none", {}],
+  ["confirm", "strict", {}],
   ["wait", "1.5s", { waitMs: 1_500 }],
   ["tenant", "acme", { tenant: "acme" }],
   ["auth", "none", {}],
@@ -76,9 +92,6 @@ describe("imprest sidecar", () => {
   });
 
   it.each([
-    ["store-password-file", "/f"],
-    ["store-fencing", "none"],
-    ["confirm", "auto"],
     ["journal", "/j"],
     ["journal-sync", "1s"],
     ["jwt-issuer", "https://i"],
@@ -102,28 +115,36 @@ describe("imprest sidecar", () => {
   });
 
   it.each([
-    ["--store", "redis://h:6379", "redis: | memory:: this version does not have redis: yet"],
-    ["--store", "rediss://h", "rediss: | memory:: this version does not have rediss: yet"],
-    [
-      "--store",
-      "redis+sentinel://h:1/N",
-      "redis+sentinel: | memory:: this version does not have redis+sentinel: yet",
-    ],
-    [
-      "--store",
-      "redis+cluster://h:1",
-      "redis+cluster: | memory:: this version does not have redis+cluster: yet",
-    ],
     ["--auth", "api-key", "api-key | none: this version does not have api-key yet"],
     ["--auth", "jwt", "jwt | none: this version does not have jwt yet"],
     ["--records", "file:/r", "file: | none: this version does not have file: yet"],
-    ["--store", "postgres://h", "something else | memory:"],
+    [
+      "--store",
+      "postgres://h",
+      "something else | memory:, redis://HOST:PORT, rediss://… (TLS), redis+sentinel://H1:P,H2:P/NAME, redis+cluster://H1:P,H2:P",
+    ],
+    ["--store-fencing", "replica", '"replica" | replid, none (did you mean replid?)'],
+    ["--confirm", "always", '"always" | auto, strict, off'],
   ])("refuses %s %s", (flag, text, says) => {
     expect(read(["--policy", "p", flag, text])).toEqual([`${flag}: ${says}`]);
   });
 
+  it("keeps the store's password file, its fencing and how grants are confirmed", () => {
+    const flags = "--store-password-file /pw --store-fencing none --confirm off".split(" ");
+    expect(
+      configOf(["--policy", "p", "--store", "redis+cluster://h", ...flags]).store,
+    ).toMatchObject({ passwordFile: "/pw", fencing: "none", confirm: "off" });
+  });
+
+  it("takes the store's password from one place", () => {
+    const flags = ["--store", "redis://:hunter2@h", "--store-password-file", "/pw"];
+    expect(read(["--policy", "p", ...flags])).toEqual([
+      "--store, --store-password-file: a password in both | in one of them",
+    ]);
+  });
+
   it("never repeats a store's password", () => {
-    for (const url of ["redis://:hunter2@h:6379", "hunter2://x", "redis+odd://:hunter2@h"]) {
+    for (const url of ["redis://:hunter2@h:66666", "hunter2://x", "redis+odd://:hunter2@h"]) {
       expect(read(["--policy", "p", "--store", url]).join()).not.toContain("hunter2");
     }
   });
@@ -145,7 +166,7 @@ describe("imprest sidecar", () => {
   it("has to be told its store inside Kubernetes, memory: included", () => {
     const pod = { KUBERNETES_SERVICE_HOST: "10.96.0.1" };
     expect(read(["--policy", "p"], pod)).toEqual([
-      "--store (or IMPREST_STORE): nothing, inside Kubernetes | memory:, said out loud: each replica then has every limit for itself",
+      "--store (or IMPREST_STORE): nothing, inside Kubernetes | redis://HOST:PORT, or memory:, said out loud: each replica then has every limit for itself",
     ]);
     expect(read(["--policy", "p", "--store", "memory:"], pod)).toEqual([]);
     expect(read(["--policy", "p"], { ...pod, IMPREST_STORE: "memory:" })).toEqual([]);
