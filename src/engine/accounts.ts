@@ -14,6 +14,7 @@
 import { freshView, type LedgerSpec } from "../core/lease/ledger.ts";
 import type { CompiledLimit } from "../core/policy/compile.ts";
 import { PLATFORM_UID } from "../core/scope.ts";
+import { MAX_UNITS } from "../core/units.ts";
 import type { Calendar } from "../ports/calendar.ts";
 import { newBooks, type Account, type Books, type Home } from "./books.ts";
 import type { Funds } from "./funds.ts";
@@ -48,6 +49,8 @@ export interface Accounts {
   leased(): ReadonlyMap<string, number>;
 }
 
+type Periods = Pick<Lease, "later" | "next">;
+
 export interface AccountsOptions {
   readonly calendar: Calendar;
   readonly funds: Funds;
@@ -78,6 +81,12 @@ export function createAccounts(options: AccountsOptions): Accounts {
     return (limit.platform ? booksOf(PLATFORM_UID) : tenant.books).homes.get(limit.key);
   }
 
+  function homeIn({ homes }: Books, { key }: CompiledLimit): Home {
+    let home = homes.get(key);
+    if (!home) homes.set(key, (home = new Map<string, Account>()));
+    return home;
+  }
+
   function renew(account: Account, tenant: Tenant, limit: CompiledLimit, now: Now): void {
     const { lease } = account;
     const rebound = account.generation !== tenant.generation;
@@ -86,11 +95,11 @@ export function createAccounts(options: AccountsOptions): Accounts {
     const spec = specs.at(tenant, limit, account.bucket, now.latest); // (AC5)
     if (spec.key === lease.spec.key && !spentOnce) {
       lease.spec = spec;
-      lease.later = laterOf(tenant, limit, spec);
+      Object.assign(lease, periodsOf(tenant, limit, spec, account.bucket));
       refresh(lease);
     } else {
       retire(account, spentOnce, now);
-      account.lease = newLease(tenant, limit, spec, now);
+      account.lease = newLease(tenant, limit, { spec, bucket: account.bucket }, now);
     }
     if (rebound) account.scope = "";
     account.limit = limit;
@@ -98,19 +107,35 @@ export function createAccounts(options: AccountsOptions): Accounts {
     tellPlace(account);
   }
 
-  const tellPlace = ({ lease, limit, owner }: Account): void =>
-    watch.placed(lease, { place: "account", limit, owner: owner.uid });
+  const tellPlace = ({ lease, limit, bucket, owner }: Account): void =>
+    watch.placed(lease, { place: "account", limit, bucket, owner: owner.uid });
 
   function close(lease: Lease): void {
     funds.close(lease);
     watch.gone(lease);
   }
 
-  const laterOf = (tenant: Tenant, limit: CompiledLimit, spec: LedgerSpec): Lease["later"] =>
-    spec.carryDebt ? (n) => specs.later(tenant, limit, spec, n) : undefined;
+  const periodsOf = (
+    tenant: Tenant,
+    limit: CompiledLimit,
+    spec: LedgerSpec,
+    bucket: string,
+  ): Periods => ({
+    later: spec.carryDebt ? (n) => specs.later(tenant, limit, spec, n) : undefined,
+    // What one period leaves to the next is known only when it is over.
+    next:
+      funds.isShared && isRepeated(spec)
+        ? () => specs.at(tenant, limit, bucket, spec.end)
+        : undefined,
+  });
 
   /** The store may know more of it than nothing: carried units, another holder. */
-  function newLease(tenant: Tenant, limit: CompiledLimit, spec: LedgerSpec, now: Now): Lease {
+  function newLease(
+    tenant: Tenant,
+    limit: CompiledLimit,
+    { spec, bucket }: { readonly spec: LedgerSpec; readonly bucket: string },
+    now: Now,
+  ): Lease {
     const held = funds.held(spec);
     if (held) {
       held.spec = spec;
@@ -126,8 +151,8 @@ export function createAccounts(options: AccountsOptions): Accounts {
       refresh(shelved.lease);
       return shelved.lease;
     }
-    const later = laterOf(tenant, limit, spec);
-    const lease = createLease(spec, freshView(spec, now.mono), now.mono, later);
+    const periods = periodsOf(tenant, limit, spec, bucket);
+    const lease = createLease(spec, freshView(spec, now.mono), now.mono, periods);
     refresh(lease);
     return lease;
   }
@@ -141,12 +166,12 @@ export function createAccounts(options: AccountsOptions): Accounts {
   function retire({ limit, lease }: Account, over: boolean, now: Now): void {
     if (!over && now.latest < lease.spec.end) {
       shelf.set(lease.spec.key, { limit, lease });
-      watch.placed(lease, { place: "shelf", limit, owner: "" });
+      watch.placed(lease, { place: "shelf", limit, bucket: "", owner: "" });
       return;
     }
     lease.retired = true;
     if (lease.holds === 0) close(lease);
-    else watch.placed(lease, { place: "over", limit, owner: "" });
+    else watch.placed(lease, { place: "over", limit, bucket: "", owner: "" });
   }
 
   function drop(home: Home, account: Account, now: Now): void {
@@ -180,11 +205,9 @@ export function createAccounts(options: AccountsOptions): Accounts {
       const known = accounts.find(tenant, limit, bucket, now);
       if (known) return known;
       if (!hasRoom(tenant.books, now)) return undefined;
-      const { homes } = limit.platform ? booksOf(PLATFORM_UID) : tenant.books;
-      let home = homes.get(limit.key);
-      if (!home) homes.set(limit.key, (home = new Map<string, Account>()));
+      const home = homeIn(limit.platform ? booksOf(PLATFORM_UID) : tenant.books, limit);
       const spec = specs.at(tenant, limit, bucket, now.latest);
-      const lease = newLease(tenant, limit, spec, now);
+      const lease = newLease(tenant, limit, { spec, bucket }, now);
       const { books: owner, generation } = tenant;
       const account: Account = { bucket, owner, limit, generation, scope: "", lease };
       home.set(bucket, account);
@@ -204,15 +227,12 @@ export function createAccounts(options: AccountsOptions): Accounts {
       if (lease.holds === 0 && lease.retired) close(lease);
       else watch.used(lease);
     },
-    restore(lease, { place, limit, owner: ownerUid }) {
+    restore(lease, { place, limit, bucket, owner: uid }) {
       if (place === "shelf") shelf.set(lease.spec.key, { limit, lease });
       if (place === "over") lease.retired = true;
       if (place !== "account") return;
-      const [uid = "", , bucket = ""] = lease.spec.key.split("\0");
-      const { homes } = booksOf(uid);
-      let home = homes.get(limit.key);
-      if (!home) homes.set(limit.key, (home = new Map<string, Account>()));
-      const owner = booksOf(ownerUid);
+      const owner = booksOf(uid);
+      const home = homeIn(limit.platform ? booksOf(PLATFORM_UID) : owner, limit);
       home.set(bucket, { bucket, owner, limit, generation: 0, scope: "", lease });
       owner.live++;
       live++;
@@ -222,6 +242,10 @@ export function createAccounts(options: AccountsOptions): Accounts {
   };
   return accounts;
 }
+
+/** A budget that begins anew, and to which nothing is left by the period before. */
+const isRepeated = ({ kind, family, end }: LedgerSpec): boolean =>
+  kind === "budget" && family === "" && end < MAX_UNITS;
 
 function leasedUnits(library: Iterable<Books>): ReadonlyMap<string, number> {
   const units = new Map<string, number>();

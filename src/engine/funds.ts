@@ -59,8 +59,6 @@ export interface Funds {
   close(lease: Lease): void;
   /** A lease of this ledger that is being closed, or was made before its period began; it is in use again. */
   held(spec: LedgerSpec): Lease | undefined;
-  /** The next period of `lease` is near: a lease of it is got before it begins. */
-  seed(lease: Lease, spec: LedgerSpec): void;
   mayFallBack(lease: Lease, rule: StoreLossRule, units: Units): boolean;
   countFallback(lease: Lease, units: Units): void;
   /** The clock that decides periods; undefined: the wall clock. */
@@ -126,7 +124,6 @@ export function createFunds(store: LeaseStore): Funds {
     couldCover: () => false,
     prolong: ignore,
     held: ignore,
-    seed: ignore,
     mayFallBack: () => false,
     countFallback: ignore,
     periodTime: ignore,

@@ -1,6 +1,6 @@
 /** When an account can go: nothing is lost by dropping it (AC4). */
 import { available, free, settled, type Lease } from "./lease.ts";
-import { DAY } from "../core/time.ts";
+import { DAY, MINUTE } from "../core/time.ts";
 import type { Account } from "./books.ts";
 import type { Now } from "./now.ts";
 import { GRACE } from "./reservations.ts";
@@ -19,9 +19,17 @@ export function canGo(account: Kept, now: Now): boolean {
   const { lease } = account;
   if (lease.holds > 0) return false;
   if (isSpentOnce(account, now)) return true;
+  if (lease.stock) return isForgotten(lease, now);
   if (lease.spec.family !== "" && !passesNothingOn(lease, now)) return false;
   return now.latest >= lease.spec.end || isUnused(lease, now);
 }
+
+/** How long a ledger that a fleet's store keeps stays open here without use. */
+const KEPT = MINUTE;
+
+/** The store has the truth; only which steps of `at` were told is known here alone. */
+const isForgotten = ({ usedAt, notified, spec }: Lease, now: Now): boolean =>
+  now.latest >= spec.end || (notified === 0 && now.mono - usedAt >= KEPT);
 
 /**
  * No debt now, none that a reservation of the period before could still make; and a rollover would have to

@@ -44,6 +44,8 @@ export interface Lease {
   holds: number;
   /** The start of the n-th period after the next; undefined where no debt is carried on. */
   later: ((n: number) => number | undefined) | undefined;
+  /** The ledger of the next period, where it may be opened before it begins; undefined: it may not. */
+  readonly next: (() => LedgerSpec | undefined) | undefined;
   /** Last time that an operation named it (mono). */
   usedAt: number;
   /** Steps of `at` whose passing has been told, in the order of the rule. */
@@ -68,11 +70,12 @@ export const createLease = (
   spec: LedgerSpec,
   view: LedgerView,
   mono: number,
-  later?: Lease["later"],
+  periods?: Pick<Lease, "later" | "next">,
 ): Lease => ({
   spec,
   view,
-  later,
+  later: periods?.later,
+  next: periods?.next,
   granted: 0,
   spent: 0,
   returned: 0,

@@ -31,7 +31,7 @@ export function createLedgerSpecs(calendar: Calendar): LedgerSpecs {
       const uid = limit.platform ? PLATFORM_UID : tenant.policy.uid;
       const id = `${uid}\0${limit.key}\0${bucket}`;
       const period = rule ? calendar.periodAt(rule, zoneOf(tenant, limit), wall) : FOREVER;
-      return specOf(limit, id, isOnce(limit) ? ONCE : period, tenant.generation);
+      return specOf(limit, id, isOnce(limit) ? ONCE : period, tenant.revision);
     },
     later(tenant, limit, spec, n) {
       const rule = periodRule(limit);

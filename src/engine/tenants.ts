@@ -8,6 +8,7 @@ export interface Tenant {
   /** Time zone of the platform's limits. */
   readonly platformZone: string;
   readonly generation: number;
+  readonly revision: number;
 }
 
 /** Names that are kept compiled; a caller who invents tenants of a default plan must not grow memory. */
@@ -33,6 +34,7 @@ export function createTenants(policy: CompiledPolicy, books: (uid: string) => Bo
         },
         platformZone: policy.zone,
         generation: policy.generation,
+        revision: policy.revision,
       };
       if (kept.size >= KEPT) kept.clear();
       kept.set(name, tenant);

@@ -74,6 +74,8 @@ export interface CompiledPolicy {
   readonly version: string;
   /** Grows with each reload: which of two sets of numbers is the newer one. */
   readonly generation: number;
+  /** Of two documents in a fleet the numbers of the higher one hold: its `revision`, else the generation. */
+  readonly revision: number;
   /** Time zone of the document: of the platform's limits. */
   readonly zone: string;
   readonly tariff: Tariff;
@@ -182,6 +184,7 @@ export function compilePolicy(document: PolicyDocument, generation: number): Com
   return {
     version: document.version,
     generation,
+    revision: document.revision ?? generation,
     zone: document.timezone,
     tariff: createTariff(document),
     knowsMeter: (meter) => meters.has(meter),

@@ -30,7 +30,7 @@ import { countFallback, mayFallBack } from "./fallback.ts";
 import { createLeaseIds, newHolder } from "./identity.ts";
 import { isRefused } from "./scarcity.ts";
 import { isLost, patience, type HolderState } from "./state.ts";
-import { freeze, HORIZON, isLasting, newStock, outOf, ripen, type Stock } from "./stock.ts";
+import { freeze, isLasting, newStock, outOf, ripen, type Stock } from "./stock.ts";
 import { createStoreClock } from "./store-clock.ts";
 import { askForWaiters, byShard, fitsHere, serve } from "./waiters.ts";
 import { giveWay, hasten, nextLook, tend } from "./upkeep.ts";
@@ -100,6 +100,15 @@ export function createHolder(options: HolderOptions): Funds {
       state.identity = newHolder(rng, label);
     },
     mint: () => mint(state.now.wall),
+    seed({ lease, demand }) {
+      const spec = lease.next?.();
+      if (!spec || state.stocks.has(spec.key)) return;
+      const { mono } = state.now;
+      const seeded = stockOf(createLease(spec, freshView(spec, mono), mono, lease));
+      Object.assign(seeded.demand, demand);
+      seeded.isSeed = true;
+      state.touched.add(seeded);
+    },
   };
 
   function stockOf(lease: Lease): Stock {
@@ -319,20 +328,8 @@ export function createHolder(options: HolderOptions): Funds {
       const stock = state.stocks.get(spec.key);
       if (!stock) return undefined;
       stock.closing = false;
+      stock.isSeed = false;
       return stock.lease;
-    },
-    seed(lease, spec) {
-      if (state.stocks.has(spec.key)) return;
-      const seeded = createLease(
-        spec,
-        freshView(spec, state.now.mono),
-        state.now.mono,
-        lease.later,
-      );
-      const stock = stockOf(seeded);
-      Object.assign(stock.demand, stockOf(lease).demand);
-      stock.horizon = HORIZON;
-      state.touched.add(stock);
     },
     mayFallBack: (lease, rule, units) => mayFallBack(stockOf(lease), rule, units, state.now.mono),
     countFallback: (lease, units) => countFallback(stockOf(lease), units),

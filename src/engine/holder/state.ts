@@ -64,6 +64,8 @@ export interface HolderState {
   readonly look: (stock: Stock) => void;
   readonly forget: (stock: Stock) => void;
   readonly renewIdentity: () => void;
+  /** The period of this one is nearly over: a lease of the next one is got before it begins. */
+  readonly seed: (stock: Stock) => void;
   /** A new name for a lease's record. */
   readonly mint: () => string;
 }

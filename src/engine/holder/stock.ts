@@ -88,6 +88,10 @@ export interface Stock extends Timed {
   returnAt: number;
   giveAt: number;
   giveKeep: Units;
+  /** It was made before its period began, and nobody has asked for it yet. */
+  isSeed: boolean;
+  /** A lease of the next period was asked for. */
+  hasSeeded: boolean;
   /** Nobody needs it any more: settled, returned, then forgotten. */
   closing: boolean;
   /** Of an outage: what was admitted without the store. */
@@ -137,6 +141,8 @@ export const newStock = (lease: Lease, uid: string, id: string, mono: number): S
   returnAt: 0,
   giveAt: 0,
   giveKeep: 0,
+  isSeed: false,
+  hasSeeded: false,
   closing: false,
   fallback: undefined,
 });

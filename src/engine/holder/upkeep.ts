@@ -42,6 +42,7 @@ export function tend(state: HolderState, stock: Stock): Part | undefined {
   const { mono } = state.now;
   ripen(stock, mono);
   if (stock.inFlight) return undefined;
+  sow(state, stock);
   const settle: Part = { stock, asking: JUST_SETTLE };
   if (stock.closing && stock.lease.reserved === 0 && stock.lease.pending === 0) {
     return closing(stock, mono);
@@ -61,6 +62,20 @@ export function tend(state: HolderState, stock: Stock): Part | undefined {
   if (stock.forced && mono >= stock.settleAt) return settle;
   if (stock.waits > 0) return undefined;
   return refilling(state, stock) ?? (mono >= stock.settleAt ? settling(state, stock) : undefined);
+}
+
+/** How long before a period begins a lease of it is got, ms. */
+const SEED = 1_500;
+const seedAhead = ({ lease: { spec } }: Stock): number =>
+  Math.min(SEED, (spec.end - spec.start) / 3);
+
+/** Gets a lease of the next period before it begins, so that its first decision does not wait. */
+function sow(state: HolderState, stock: Stock): void {
+  const { lease } = stock;
+  if (stock.hasSeeded || !lease.next || isIdle(stock, state.now.mono)) return;
+  if (lease.spec.end - storeTime(state) > seedAhead(stock)) return;
+  stock.hasSeeded = true;
+  state.seed(stock);
 }
 
 function closing(stock: Stock, mono: number): Part | undefined {
@@ -119,6 +134,10 @@ function settling(state: HolderState, stock: Stock): Part | undefined {
   const goal = idle ? 0 : ahead(stock, stock.horizon, mono);
   if (free(lease) > 1.5 * goal) giveBack(stock, goal);
   const isRenewed = outOf(stock) > 0 && mono - stock.sentAt > state.terms.ttlMs / 3;
+  if (stock.isSeed && idle) {
+    stock.closing = true;
+    return closing(stock, mono);
+  }
   if (lease.dirty || isRenewed) return { stock, asking: JUST_SETTLE };
   stock.settleAt = mono + about(state, settleEvery(stock), 0.2);
   return undefined;
@@ -137,9 +156,9 @@ export function nextLook(state: HolderState, stock: Stock): number {
   if (stock.returnAt > 0) next = Math.min(next, stock.returnAt);
   if (isTimed(stock) && free(lease) > 0) next = Math.min(next, stock.expiresAt);
   if (stock.waits > 0) next = Math.min(next, nextAccrual(stock, mono));
-  if (lease.spec.end > storeTime(state) && free(lease) > 0) {
-    next = Math.min(next, mono + (lease.spec.end - storeTime(state)));
-  }
+  const left = lease.spec.end - storeTime(state);
+  if (left > 0 && free(lease) > 0) next = Math.min(next, mono + left);
+  if (lease.next && !stock.hasSeeded) next = Math.min(next, mono + left - seedAhead(stock));
   return Math.max(next, mono + 1);
 }
 
