@@ -20,6 +20,7 @@ import type { Units } from "../core/units.ts";
 import { createDeadlineHeap, type Timed } from "./deadline-heap.ts";
 import type { Lease } from "./lease.ts";
 import type { Line, Tally } from "./tally.ts";
+import { NO_WATCH, type Watch } from "./watch.ts";
 
 /** How long after expiry a commit is charged all the same (S19). */
 export const GRACE: DurationMs = 10 * MINUTE;
@@ -69,7 +70,7 @@ export interface Reservation extends Timed {
 }
 
 /** What was settled, or answered under a key; `deadline`: until then it is wanted. */
-interface Memory extends Timed {
+export interface Memory extends Timed {
   readonly id: string;
   readonly keys: readonly string[] | undefined;
 }
@@ -106,14 +107,19 @@ export interface Keyed {
 export interface Reservations {
   /** Grows by one with each call: tells the order of creation. */
   nextSequence(): number;
+  /** A new one, or one that a journal has kept. */
   add(reservation: Reservation): void;
   get(id: string): Reservation | Settled | undefined;
+  /** It was changed in place. */
+  changed(reservation: Reservation): void;
   /** Takes an open or expired one out of its life, and remembers how it ended. */
   end(reservation: Reservation, end: End, mono: number): void;
   /** The next one that is due, if there is one; it is put back by `add`, `lapse` or `end`. */
   takeDue(mono: number): Reservation | undefined;
   /** Takes one out before it is due; it is put back like one that {@link takeDue} returned. */
   takeOut(reservation: Reservation): void;
+  /** Open, or expired and in grace. */
+  live(): IterableIterator<Reservation>;
   /** Expired ones in grace. */
   lapsed(): IterableIterator<Reservation>;
   /** From open to grace. */
@@ -128,6 +134,12 @@ export interface Reservations {
   liveOf(uid: string): number;
   nextDue(): number;
   keyed(key: string): Keyed | undefined;
+  answers(): IterableIterator<readonly [key: string, keyed: Keyed]>;
+  memory(id: string): Memory | Settled | undefined;
+  memories(): IterableIterator<Memory | Settled>;
+  /** Remembers again what a journal has kept, with the answers under its keys. */
+  recall(memory: Memory | Settled): void;
+  recallAnswer(key: string, keyed: Keyed): void;
   /** Remembers the answer under `key`: with `reservation` as long as it lives, else for 15 minutes. */
   remember(key: string, keyed: Keyed, reservation: Reservation | undefined, mono: number): void;
   /** Forgets what is old enough, or too much; calls `evicted` for each that went too early. */
@@ -136,7 +148,11 @@ export interface Reservations {
 
 const NOTHING: readonly Amount[] = [];
 
-export function createReservations(keysMax: number, evicted: () => void): Reservations {
+export function createReservations(
+  keysMax: number,
+  evicted: () => void,
+  watch: Watch = NO_WATCH,
+): Reservations {
   const live = new Map<string, Reservation>();
   const answers = new Map<string, Keyed>();
   const open = new Map<string, Reservation>();
@@ -157,12 +173,17 @@ export function createReservations(keysMax: number, evicted: () => void): Reserv
   function keep(memory: Memory | Settled): void {
     memories.set(memory.id, memory);
     ages.add(memory);
+    watch.changed(memory.id);
   }
 
   function forget(memory: Memory): void {
     memories.delete(memory.id);
     ages.remove(memory);
-    if (memory.keys) for (const key of memory.keys) answers.delete(key);
+    watch.changed(memory.id);
+    for (const key of memory.keys ?? []) {
+      answers.delete(key);
+      watch.answered(key);
+    }
   }
 
   function settledOf(id: string): Settled | undefined {
@@ -173,11 +194,14 @@ export function createReservations(keysMax: number, evicted: () => void): Reserv
   return {
     nextSequence: () => ++sequence,
     add(reservation) {
+      sequence = Math.max(sequence, reservation.sequence);
       live.set(reservation.id, reservation);
-      open.set(reservation.id, reservation);
+      if (reservation.state === "open") open.set(reservation.id, reservation);
       liveByTenant.set(reservation.uid, (liveByTenant.get(reservation.uid) ?? 0) + 1);
       due.add(reservation);
+      watch.changed(reservation.id);
     },
+    changed: ({ id }) => watch.changed(id),
     get: (id) => live.get(id) ?? settledOf(id),
     end(reservation, { state, tally, stated }, mono) {
       const { id, tenant, keys } = reservation;
@@ -201,6 +225,7 @@ export function createReservations(keysMax: number, evicted: () => void): Reserv
     },
     takeDue: (mono) => due.takeDue(mono),
     takeOut: (reservation) => due.remove(reservation),
+    live: () => live.values(),
     *lapsed() {
       for (const one of live.values()) if (one.state === "expired") yield one;
     },
@@ -209,9 +234,11 @@ export function createReservations(keysMax: number, evicted: () => void): Reserv
       reservation.state = "expired";
       reservation.deadline += GRACE;
       due.add(reservation);
+      watch.changed(reservation.id);
     },
     renew(reservation, deadline) {
       due.move(reservation, deadline);
+      watch.changed(reservation.id);
     },
     open: () => open.values(),
     openCount: () => open.size,
@@ -219,11 +246,19 @@ export function createReservations(keysMax: number, evicted: () => void): Reserv
     liveOf: (uid) => liveByTenant.get(uid) ?? 0,
     nextDue: () => due.next(),
     keyed: (key) => answers.get(key),
+    answers: () => answers.entries(),
+    memory: (id) => memories.get(id),
+    memories: () => memories.values(),
+    recall: keep,
+    recallAnswer: (key, keyed) => void answers.set(key, keyed),
     remember(key, keyed, reservation, mono) {
       answers.set(key, keyed);
+      watch.answered(key);
       const keys = reservation && (reservation.keys ??= []);
-      if (keys && keys.length < KEYS_MAX) keys.push(key);
-      else keep({ id: `\0${key}`, keys: [key], deadline: mono + REMEMBERED, slot: -1 });
+      if (reservation && keys && keys.length < KEYS_MAX) {
+        keys.push(key);
+        watch.changed(reservation.id);
+      } else keep({ id: `\0${key}`, keys: [key], deadline: mono + REMEMBERED, slot: -1 });
     },
     tidy(mono) {
       for (let old = ages.takeDue(mono); old; old = ages.takeDue(mono)) forget(old);
