@@ -14,6 +14,7 @@ import type { Answer } from "../core/verdict.ts";
 import { MINUTE } from "../core/time.ts";
 import type { Calendar } from "../ports/calendar.ts";
 import type { Clock } from "../ports/clock.ts";
+import type { Journal, Recovered } from "../ports/journal.ts";
 import type { LeaseStore } from "../ports/lease-store.ts";
 import type { SharedStore } from "../ports/shared-store.ts";
 import type { Log } from "../ports/log.ts";
@@ -30,11 +31,14 @@ import { createFunds, type Funds } from "./funds.ts";
 import { createHolder } from "./holder/holder.ts";
 import type { Now } from "./now.ts";
 import { check, explain } from "./look.ts";
+import { createOutbox } from "./outbox.ts";
+import { createPersistence, restore } from "./persistence.ts";
 import { reserve } from "./reserve.ts";
 import type { Ticket, Turn } from "./turn.ts";
 import { createReservations } from "./reservations.ts";
 import { commit, release, releaseOpen } from "./settlement.ts";
 import { createTenants } from "./tenants.ts";
+import { NO_WATCH } from "./watch.ts";
 
 export interface EngineOptions {
   readonly document: PolicyDocument;
@@ -53,6 +57,8 @@ export interface EngineOptions {
   readonly bucketsPerTenant?: number;
   readonly bucketsMax?: number;
   readonly bounds?: Bounds;
+  /** What is to survive the process goes there, and the engine goes on from what was recovered. */
+  readonly journal?: { readonly journal: Journal; readonly recovered: Recovered };
 }
 
 /** A store that other sidecars share. */
@@ -82,7 +88,10 @@ const SWEPT_A_TICK = 2_000;
 const DEFAULT_BOUNDS: Bounds = { reservationsPerTenant: 100_000, reservationsMax: 1_000_000 };
 
 export function createEngine(options: EngineOptions): Engine {
-  const { clock, telemetry, store, log, rng } = options;
+  const { clock, telemetry, store, log, rng, journal } = options;
+  const outbox = createOutbox(clock, journal?.journal);
+  const persistence = journal && createPersistence();
+  const watch = persistence ?? NO_WATCH;
   const funds: Funds =
     "shared" in store
       ? createHolder({
@@ -93,7 +102,7 @@ export function createEngine(options: EngineOptions): Engine {
           terms: store.terms ?? DEFAULT_TERMS,
           waitMs: options.waitMs,
           now: () => readNow(),
-          outbox: (task) => task(),
+          outbox: (task) => outbox.send(task),
           wake: () => rearm(),
         })
       : createFunds(store);
@@ -102,6 +111,7 @@ export function createEngine(options: EngineOptions): Engine {
     funds,
     bucketsPerTenant: options.bucketsPerTenant ?? 100_000,
     bucketsMax: options.bucketsMax ?? 2_000_000,
+    watch,
   });
   const policy = compilePolicy(options.document, 1);
   const core: Core = {
@@ -109,7 +119,11 @@ export function createEngine(options: EngineOptions): Engine {
     tenants: createTenants(policy, accounts.books),
     accounts,
     funds,
-    reservations: createReservations(options.idempotencyKeys, () => telemetry.idempotencyEvicted()),
+    reservations: createReservations(
+      options.idempotencyKeys,
+      () => telemetry.idempotencyEvicted(),
+      watch,
+    ),
     telemetry,
     log,
     rng,
@@ -157,6 +171,7 @@ export function createEngine(options: EngineOptions): Engine {
     });
     funds.end();
     core.reservations.tidy(now.mono);
+    outbox.wake();
     rearm();
   }
 
@@ -184,10 +199,26 @@ export function createEngine(options: EngineOptions): Engine {
   }
   const nextTick = (mono: number): number => Math.min(core.reservations.nextDue(), mono + TICK);
   let isStopped = false;
+  if (journal && persistence) {
+    const now = readNow();
+    funds.begin(now);
+    persistence.attach(core.reservations, readNow);
+    restore(core, journal.recovered, { watch, now });
+    persistence.begin();
+    journal.journal.join(persistence);
+    funds.end();
+  }
   rearm();
 
+  /** An answer to what may have changed something leaves when that is written. */
+  const written = <T>(done: Done<T>): Done<T> =>
+    journal ? (answer) => outbox.send(() => done(answer)) : done;
+
   return {
-    run: (call, operation, done) => turn(call, (at) => run(core, at, operation, done)),
+    run(call, operation, done) {
+      const answer = operation.op === "check" ? done : written(done);
+      turn(call, (at) => run(core, at, operation, answer));
+    },
     balance: (call, subject, refresh, done) =>
       turn(call, (at) => {
         const found = balances(core, at, { subject, refresh });
@@ -209,6 +240,7 @@ export function createEngine(options: EngineOptions): Engine {
     },
     drain() {
       turn(OURSELVES, ({ now }) => expireAll(core, now));
+      outbox.flush();
       return new Promise((resolve) => {
         funds.drain(resolve);
         rearm();
