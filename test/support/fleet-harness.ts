@@ -1,0 +1,166 @@
+/**
+ * Several whole engines on one store that they share, in one process, on virtual time: the store is the reference
+ * of the lease protocol, a round trip away. Nothing fails here; the simulator is for that.
+ */
+import { createCalendar } from "../../src/adapters/calendar/calendar.ts";
+import type { Hint, LeaseTerms } from "../../src/core/lease/message.ts";
+import { read } from "../../src/core/lease/inspect.ts";
+import { birth, createShard, sync, type Shard } from "../../src/core/lease/shard.ts";
+import type { Operation } from "../../src/core/operation.ts";
+import type { Rejection } from "../../src/core/rejection.ts";
+import type { Answer, Balance } from "../../src/core/verdict.ts";
+import { createEngine, type Engine } from "../../src/engine/driver.ts";
+import type { SharedStore, SharedStoreListener } from "../../src/ports/shared-store.ts";
+import { aCall, aSubject, type SubjectLike } from "./builders.ts";
+import { aPolicy } from "./engine-harness.ts";
+import { createManualClock, type ManualClock } from "./manual-clock.ts";
+import { createSeededRng } from "./seeded-rng.ts";
+
+export interface Replica {
+  readonly engine: Engine;
+  /** Starts an operation; its answer is there once time has moved far enough. */
+  run(operation: Operation, deadline?: number): Pending<Answer>;
+  balances(subject: SubjectLike, refresh?: boolean): Pending<readonly Balance[]>;
+}
+
+export interface Pending<T> {
+  answer: T | Rejection | undefined;
+}
+
+export interface FleetHarness {
+  readonly clock: ManualClock;
+  readonly replicas: readonly Replica[];
+  readonly shards: ReadonlyMap<string, Shard>;
+  /** Messages that the store has executed, blocks in them, and hints that it sent. */
+  readonly counted: { messages: number; blocks: number; hints: number };
+  /** Everybody hears that the store is there, or gone; while it is gone messages fail. */
+  up(isUp: boolean): void;
+  /** Another replica joins. */
+  join(): Replica;
+}
+
+export interface FleetHarnessOptions {
+  readonly replicas?: number;
+  readonly roundTripMs?: number;
+  readonly waitMs?: number;
+  readonly now?: string;
+  readonly seed?: number;
+  readonly terms?: Partial<LeaseTerms>;
+}
+
+const QUIET = { debug() {}, info() {}, warn() {}, error() {} };
+const nothing = (): void => undefined;
+const NO_TELEMETRY = {
+  decided: nothing,
+  denied: nothing,
+  shadowDenied: nothing,
+  charged: nothing,
+  overage: nothing,
+  reservationEnded: nothing,
+  thresholdReached: nothing,
+  unpriced: nothing,
+  idempotencyEvicted: nothing,
+  policyReloaded: nothing,
+  policyReloadFailed: nothing,
+};
+
+export function fleetOf(policy: string, options: FleetHarnessOptions = {}): FleetHarness {
+  const clock = createManualClock(new Date(options.now ?? "2026-11-21T10:00:00Z").getTime());
+  const oneWay = (options.roundTripMs ?? 1) / 2;
+  const shards = new Map<string, Shard>();
+  const listeners: SharedStoreListener[] = [];
+  const counted = { messages: 0, blocks: 0, hints: 0 };
+  let isUp = true;
+
+  const env = () => ({ now: clock.wall(), historyId: "a" });
+  const shardOf = (uid: string): Shard => {
+    let shard = shards.get(uid);
+    if (!shard) shards.set(uid, (shard = createShard()));
+    birth(shard, 0, env());
+    return shard;
+  };
+  const tell = (hints: readonly Hint[]): void => {
+    counted.hints += hints.length;
+    for (const hint of hints) {
+      for (const listener of listeners) clock.timer(oneWay, () => listener.hint(hint));
+    }
+  };
+  const createStore = (): SharedStore => ({
+    sync(message, done) {
+      clock.timer(oneWay, () => {
+        if (!isUp) return void clock.timer(oneWay, () => done({ fault: "gone" }));
+        counted.messages++;
+        counted.blocks += message.blocks.length;
+        const { reply, hints } = sync(shardOf(message.uid), message, env());
+        tell(hints);
+        clock.timer(oneWay, () => done({ ...reply, confirmed: true }));
+      });
+    },
+    read(uid, keys, done) {
+      clock.timer(oneWay * 2, () =>
+        done(isUp ? read(shardOf(uid), keys, clock.wall()) : { fault: "gone" }),
+      );
+    },
+    listen(listener) {
+      listeners.push(listener);
+      clock.timer(0, () => listener.up(isUp));
+    },
+    roundTripMs: () => oneWay * 2,
+    close: () => Promise.resolve(),
+  });
+
+  let joined = 0;
+  const replicas: Replica[] = [];
+  const join = (): Replica => {
+    joined++;
+    const engine = createEngine({
+      document: aPolicy(policy),
+      calendar: createCalendar(),
+      clock,
+      rng: createSeededRng((options.seed ?? 1) * 1_000 + joined),
+      store: {
+        shared: createStore(),
+        label: `pod-${joined}`,
+        terms: { ttlMs: 10_000, graceMs: 1_000, learnMs: 12_000, strict: false, ...options.terms },
+      },
+      log: QUIET,
+      telemetry: NO_TELEMETRY,
+      idempotencyKeys: 100_000,
+      waitMs: options.waitMs ?? 250,
+    });
+    const replica: Replica = {
+      engine,
+      run(operation, deadline = Infinity) {
+        const pending: Pending<Answer> = { answer: undefined };
+        engine.run({ ...aCall(), deadline }, operation, (answer) => {
+          if (pending.answer) throw new Error(`${operation.op} was answered twice`);
+          pending.answer = answer;
+        });
+        return pending;
+      },
+      balances(subject, refresh = false) {
+        const pending: Pending<readonly Balance[]> = { answer: undefined };
+        engine.balance(aCall(), aSubject(subject), refresh, (answer) => {
+          pending.answer = answer;
+        });
+        return pending;
+      },
+    };
+    replicas.push(replica);
+    clock.advance(1);
+    return replica;
+  };
+  for (let i = 0; i < (options.replicas ?? 2); i++) join();
+
+  return {
+    clock,
+    replicas,
+    shards,
+    counted,
+    up(is) {
+      isUp = is;
+      for (const listener of listeners) listener.up(is);
+    },
+    join,
+  };
+}
