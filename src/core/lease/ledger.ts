@@ -204,8 +204,10 @@ export function payOff(ledger: Account): void {
   ledger.owed = Math.min(ledger.owed, Math.max(0, -available(ledger)));
 }
 
+type Flow = Pick<Account, "rate" | "spec" | "out">;
+
 /** Brings a rate up to `now`, under what was out until now. */
-export function accrue({ rate, spec, out }: Ledger, now: EpochMs): void {
+export function accrue({ rate, spec, out }: Flow, now: EpochMs): void {
   if (rate) refill(rate, spec.refill, Math.max(0, spec.capacity - out), now);
 }
 

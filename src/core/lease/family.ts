@@ -1,0 +1,83 @@
+/**
+ * The periods of one bucket in which something passes from one to the next: what was not used, or debt. The ledgers
+ * come and go with their periods; the family keeps of each the few figures that what it carries depends on, so that
+ * a late settlement of the period before still changes what is left in this one.
+ *
+ *   FM1  What a period carries is always what the period before leaves to it now, as `carriedInto` has it.
+ *   FM2  A member stays as long as its ledger can still be settled; the latest one always stays.
+ *   FM3  At most 12 are kept: a minute's budget can still be settled for the ten minutes of grace.
+ */
+import type { EpochMs } from "../time.ts";
+import { atMost, carriedInto, owing, payOff, type Account } from "./ledger.ts";
+import { accountOf, NEVER, usedOf, type SharedLedger } from "./shared-ledger.ts";
+
+const MEMBERS_MAX = 12;
+
+/** A bucket that nobody uses for so many periods begins anew. */
+const IDLE_PERIODS = 64;
+
+/** One period's account, all that is used in `settled`. */
+export interface Member extends Account {
+  lifeEnd: EpochMs;
+}
+
+/** Changed in place: one owner, the shard. */
+export interface Family {
+  /** In the order of their periods. */
+  members: Member[];
+  lifeEnd: EpochMs;
+}
+
+export const createFamily = (): Family => ({ members: [], lifeEnd: 0 });
+
+/** What has been carried into a ledger, and what of its debt that has paid. Makes it a member. */
+export function fromFamily({ members }: Family, ledger: SharedLedger, now: EpochMs): void {
+  let own = memberLike(members, ledger);
+  if (!own) {
+    while (members.length > 1 && (members[0]?.lifeEnd ?? now) < now) members.shift(); // (FM2)
+    own = memberOf(ledger);
+    const { start } = ledger.spec;
+    members.splice(members.findLastIndex(({ spec }) => spec.start < start) + 1, 0, own);
+    if (members.length > MEMBERS_MAX) members.shift(); // (FM3)
+  }
+  own.spec = ledger.spec;
+  const before = members[members.indexOf(own) - 1];
+  if (before) carry(before, own);
+  ledger.carried = own.carried;
+  ledger.owed = own.owed;
+}
+
+/** What a ledger leaves to the periods that follow it (FM1). */
+export function toFamily(family: Family, ledger: SharedLedger): void {
+  const { members } = family;
+  const own = memberLike(members, ledger);
+  if (!own) return;
+  Object.assign(own, memberOf(ledger));
+  let before = own;
+  for (const member of members.slice(members.indexOf(own) + 1)) {
+    carry(before, member);
+    before = member;
+  }
+  const { spec, lifeEnd } = before;
+  const periods = IDLE_PERIODS + Math.ceil(owing(before) / Math.max(1, spec.capacity));
+  family.lifeEnd = Math.max(lifeEnd, atMost(spec.end + (spec.end - spec.start) * periods));
+}
+
+const memberLike = (members: readonly Member[], { spec }: SharedLedger): Member | undefined =>
+  members.find(({ spec: { key } }) => key === spec.key);
+
+const memberOf = (ledger: SharedLedger): Member => ({
+  spec: ledger.spec,
+  out: 0,
+  settled: usedOf(accountOf(ledger, NEVER)),
+  quarantined: 0,
+  owed: ledger.owed,
+  carried: ledger.carried,
+  rate: undefined,
+  lifeEnd: ledger.lifeEnd,
+});
+
+function carry(before: Account, into: Account): void {
+  into.carried = carriedInto(into.spec, before);
+  payOff(into);
+}

@@ -1,0 +1,69 @@
+/** What a shard shows without changing anything. */
+import type { EpochMs } from "../time.ts";
+import type { Units } from "../units.ts";
+import { outOf, viewOf, type LedgerView } from "./ledger.ts";
+import type { Shard } from "./shard.ts";
+import { accountOf, refillTo, type RecordState, type SharedLedger } from "./shared-ledger.ts";
+
+/** The ledgers as they are at `now`, without changing anything; undefined: not there. */
+export function read(
+  shard: Shard,
+  keys: readonly string[],
+  now: EpochMs,
+): (LedgerView | undefined)[] {
+  return keys.map((key) => {
+    const ledger = shard.ledgers.get(key);
+    return ledger && ledger.lifeEnd > now ? viewAt(shard, ledger, now) : undefined;
+  });
+}
+
+/** What has been carried into a ledger since it was last written is known to its family. */
+function viewAt({ families }: Shard, ledger: SharedLedger, now: EpochMs): LedgerView {
+  const { spec, rate } = ledger;
+  const own = families.get(spec.family)?.members.find((member) => member.spec.key === spec.key);
+  const { carried, owed } = own ?? ledger;
+  const copy = { ...ledger, carried, owed, rate: rate && { ...rate } };
+  refillTo(copy, Math.max(now, rate?.at ?? 0), now);
+  return viewOf(accountOf(copy, now));
+}
+
+/** A ledger as an operator sees it. */
+export interface LedgerListing {
+  readonly key: string;
+  readonly kind: "budget" | "rate" | "slots";
+  readonly view: LedgerView;
+  readonly holders: readonly HolderListing[];
+}
+
+export interface HolderListing {
+  readonly id: string;
+  readonly label: string;
+  readonly state: RecordState;
+  readonly out: Units;
+  readonly spent: Units;
+  /** When it lapses, or was to; of what never does: 2^53−1. */
+  readonly expiresAt: EpochMs;
+}
+
+/** All ledgers that live at `now`, by key; of each its holders by label, those that closed left out. */
+export const list = (shard: Shard, now: EpochMs): LedgerListing[] =>
+  Array.from(shard.ledgers.values())
+    .filter(({ lifeEnd }) => lifeEnd > now)
+    .map((ledger) => listingOf(ledger, viewAt(shard, ledger, now)))
+    .toSorted((a, b) => (a.key < b.key ? -1 : 1));
+
+export const listingOf = ({ spec, records }: SharedLedger, view: LedgerView): LedgerListing => ({
+  key: spec.key,
+  kind: spec.kind,
+  view,
+  holders: Array.from(records, ([id, record]) => ({
+    id,
+    label: record.label,
+    state: record.state,
+    out: outOf(record),
+    spent: record.spent,
+    expiresAt: record.expiresAt,
+  }))
+    .filter(({ state }) => state !== "closed")
+    .toSorted((a, b) => (a.label < b.label || (a.label === b.label && a.id < b.id) ? -1 : 1)),
+});
