@@ -7,7 +7,7 @@
  *   MS3  A closed ledger is gone, but what it leaves to the next period of its family is kept.
  *   MS4  Totals are folded after each message: in the process none is lost or repeated.
  *
- * One holder: the process itself. It keeps nothing across a restart.
+ * One holder: the process itself. Without a journal it keeps nothing across a restart.
  */
 import {
   accrue,
@@ -23,13 +23,24 @@ import {
   type LedgerView,
 } from "../../core/lease/ledger.ts";
 import type { Clock } from "../../ports/clock.ts";
+import type { Journal, Recovered } from "../../ports/journal.ts";
 import type { LeaseStore } from "../../ports/lease-store.ts";
+import { createLedgerJournal, recoverLedgers, type Shelves } from "./ledger-journal.ts";
 
-/** `clock`: the engine's own, so that both see the same moments. */
-export function createMemoryLeaseStore(clock: Clock): LeaseStore {
+/**
+ * `clock`: the engine's own, so that both see the same moments. `kept`: where figures are to survive the
+ * process, and what the one before has left.
+ */
+export function createMemoryLeaseStore(
+  clock: Clock,
+  kept?: { readonly journal: Journal; readonly recovered: Recovered },
+): LeaseStore {
   const now = (): number => Math.floor(clock.mono());
-  const ledgers = new Map<string, Ledger>();
-  const families = new Map<string, Ledger>();
+  const shelves: Shelves = kept
+    ? recoverLedgers(kept.recovered, clock)
+    : { ledgers: new Map(), families: new Map() };
+  const { ledgers, families } = shelves;
+  const journaled = kept && createLedgerJournal(kept.journal, clock, shelves);
 
   function open(spec: LedgerSpec): Ledger {
     const known = ledgers.get(spec.key);
@@ -37,12 +48,14 @@ export function createMemoryLeaseStore(clock: Clock): LeaseStore {
     const latest = spec.family === "" ? undefined : families.get(spec.family);
     if (latest?.spec.key === spec.key) {
       ledgers.set(spec.key, latest); // closed and opened again in its own period (MS3)
+      journaled?.moved(latest);
       return latest;
     }
     const before = latest && latest.spec.start < spec.start ? latest : undefined;
     const ledger = createLedger(spec, before, now());
     ledgers.set(spec.key, ledger);
     if (spec.family !== "" && (!latest || before)) families.set(spec.family, ledger);
+    journaled?.moved(ledger);
     return ledger;
   }
 
@@ -59,11 +72,12 @@ export function createMemoryLeaseStore(clock: Clock): LeaseStore {
     return ledger;
   };
 
-  function forget({ spec, carried }: Ledger, view: LedgerView): void {
-    const kept = families.get(spec.family);
+  function forget(ledger: Ledger, view: LedgerView): void {
+    const { spec, carried } = ledger;
     const leavesNothing = view.debt === 0 && spec.rollover === 0 && carried === 0;
-    if (kept === ledgers.get(spec.key) && leavesNothing) families.delete(spec.family); // (MS3)
+    if (families.get(spec.family) === ledger && leavesNothing) families.delete(spec.family); // (MS3)
     ledgers.delete(spec.key);
+    journaled?.moved(ledger);
   }
 
   return {
@@ -77,6 +91,7 @@ export function createMemoryLeaseStore(clock: Clock): LeaseStore {
           if (!refused && block) grant(ledger, block.need);
           const view = viewOf(ledger);
           fold(ledger); // (MS4)
+          journaled?.changed(ledger);
           if (block?.close && ledger.out === 0) forget(ledger, view);
           return { granted: ledger.granted, folded: true, short: short[i] ?? false, view };
         }),
