@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { rmSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -18,6 +18,8 @@ export interface RedisOptions {
   readonly port?: number;
   /** Another server's program, e.g. `valkey-server`. */
   readonly program?: string;
+  /** Lines of a configuration file that the server writes its own findings to, as a Sentinel does. */
+  readonly config?: readonly string[];
 }
 
 export interface RedisServer {
@@ -77,7 +79,7 @@ async function launch(program: string, args: readonly string[]): Promise<ChildPr
   const ready = new Promise<void>((resolve, reject) => {
     const heard = (line: string): void => {
       if (printed.length < 50) printed.push(line);
-      if (/Ready to accept connections/.test(line)) resolve();
+      if (/Ready to accept connections|Sentinel ID is/.test(line)) resolve();
     };
     createInterface({ input: child.stdout }).on("line", heard);
     createInterface({ input: child.stderr }).on("line", heard);
@@ -93,8 +95,11 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
   const { args = [], program = "redis-server" } = options;
   const folder = await mkdtemp(path.join(tmpdir(), "imprest-redis-"));
   folders.add(folder);
+  const file = path.join(folder, "server.conf");
+  if (options.config !== undefined) await writeFile(file, `${options.config.join("\n")}\n`);
+  const first = options.config === undefined ? QUIET : [file, "--bind", "127.0.0.1"];
   const all = (port: number): string[] => {
-    return [...QUIET, "--dir", folder, ...args, "--port", String(port)];
+    return [...first, "--dir", folder, ...args, "--port", String(port)];
   };
   for (let tries = 1; ; tries++) {
     const port = options.port ?? (await freePort());

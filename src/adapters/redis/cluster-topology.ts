@@ -44,7 +44,7 @@ export function createClusterTopology(options: ClusterTopologyOptions): Topology
   const primaries = new Map<string, Primary>();
   const slotsOf = new Map<string, Set<number>>();
   let owners: readonly (string | undefined)[] = [];
-  let cause = "connecting";
+  let cause: string | undefined;
   let isAsking = false;
   let isDue = false;
   let isClosed = false;

@@ -32,15 +32,15 @@ export interface InstallationOptions {
 }
 
 export interface Installation {
-  /** Why it may not be used; "" where it may. */
-  cause(): string;
+  /** Why it may not be used; "" where it may; undefined where that is not known yet. */
+  cause(): string | undefined;
   /** What the server said to GET of {@link ID_KEY}. Resolves when what follows from it is done. */
   hear(outcome: Outcome): Promise<void>;
 }
 
 export function createInstallation(options: InstallationOptions): Installation {
   let seen = "";
-  let cause = "the store has not answered yet";
+  let cause: string | undefined;
   let isBearing = false;
 
   function meet(id: string): void {
@@ -72,7 +72,8 @@ export function createInstallation(options: InstallationOptions): Installation {
     cause: () => cause,
     async hear(outcome) {
       if (outcome.kind !== "reply") {
-        if (outcome.kind === "refused") cause = outcome.error;
+        // One that is known stays known while its server has other troubles.
+        if (outcome.kind === "refused" && cause !== "") cause = outcome.error;
         return;
       }
       if (typeof outcome.reply === "string") return meet(outcome.reply);

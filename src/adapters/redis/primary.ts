@@ -28,6 +28,8 @@ export interface PrimaryOptions {
   readonly fencing: boolean;
   /** A shard of it, whose keys may be written to find out what is permitted. */
   readonly probeKey: () => string;
+  /** Connected: it may be asked. */
+  readonly onReady: () => void;
   /** Something of what it says of itself has changed. */
   readonly onChange: () => void;
   /** It may have another data set. */
@@ -37,9 +39,9 @@ export interface PrimaryOptions {
   readonly onWorth: (text: string) => void;
 }
 
-/** `cause`: why it does not count; "" where it does. */
+/** `cause`: why it does not count; "" where it does; undefined where that is not known yet. */
 export interface Health {
-  readonly cause: string;
+  readonly cause: string | undefined;
   readonly replication: Replication | undefined;
 }
 
@@ -63,7 +65,7 @@ export function createPrimary(options: PrimaryOptions): Primary {
   const { dial, node, onChange, onNews } = options;
   let replication: Replication | undefined;
   let mostOnline = 0;
-  let cause = "connecting";
+  let cause: string | undefined;
   let wasReady = false;
   let beating: number | undefined;
   let inspected: { readonly at: number; readonly problems: readonly string[] } | undefined;
@@ -80,13 +82,14 @@ export function createPrimary(options: PrimaryOptions): Primary {
       inspected = undefined;
       if (wasReady) onNews(); // (PR2)
       wasReady = true;
-      void beat([]);
+      options.onReady();
     },
     onLost: become,
   });
   const needed = (): number =>
     neededReplicas(options.confirm, { online: replication?.online ?? 0, mostOnline });
-  const line = createConfirmedLine(createLink(where), needed);
+  const scripts = createLink({ ...where, onReady: () => options.onReady(), onLost: become });
+  const line = createConfirmedLine(scripts, needed);
 
   function hear(heard: Replication): void {
     const last = replication;
@@ -124,7 +127,8 @@ export function createPrimary(options: PrimaryOptions): Primary {
     if (told?.kind === "reply") {
       options.onTrip(performance.now() - started);
       hear(replicationOf(parseInfo(String(told.reply))));
-      become((await problemsNow()).join("; ") || roleProblem());
+      const missing = (await problemsNow()).join("; ") || roleProblem();
+      become(missing === "" && !scripts.isReady() ? scripts.cause() : missing);
     } else become(told?.error ?? "no answer");
     beating = undefined;
     return rest;
@@ -147,11 +151,11 @@ export function createPrimary(options: PrimaryOptions): Primary {
     demoted() {
       if (options.kind !== "sentinel") return;
       control.reconnect();
-      line.link.reconnect();
+      scripts.reconnect();
     },
     close() {
       control.close();
-      line.link.close();
+      scripts.close();
     },
   };
   return primary;

@@ -58,7 +58,7 @@ export function createRouter(topology: Topology, rng: Rng): Router {
       let stop: Stop | undefined = owner && { primary: owner, asking: false };
       if (stop === undefined) {
         topology.refresh();
-        return { fault: topology.cause() || "no server has this shard" };
+        return { fault: topology.cause() ?? "no server has this shard" };
       }
       const started = performance.now();
       for (;;) {

@@ -12,10 +12,10 @@ export interface Topology {
   ofSlot(slot: number): Primary | undefined;
   /** A server that another one has named. */
   at(node: StoreHost): Primary;
-  /** Looks anew who has what; told where something has moved. */
+  /** Looks anew who has what, unless it is doing so. */
   refresh(): void;
-  /** Why no primary is known. */
-  cause(): string;
+  /** Why no primary is known; undefined where nobody has answered yet. */
+  cause(): string | undefined;
   close(): void;
 }
 
@@ -26,7 +26,7 @@ export function createDirectTopology(defaults: PrimaryDefaults): Topology {
     primaries: () => [primary],
     ofSlot: () => primary,
     at: () => primary,
-    refresh: () => primary.demoted(),
+    refresh: () => undefined,
     cause: () => "",
     close: () => primary.close(),
   };
