@@ -46,7 +46,7 @@ export async function startRedisCluster(
     servers,
     url: `redis+cluster://${places.slice(0, 2).join(",")}`,
     async ownerOf(key) {
-      const [{ port }] = servers as readonly [RedisServer];
+      const port = servers[0]?.port ?? 0;
       const slot = Number(await redisCli(port, "CLUSTER", "KEYSLOT", key));
       const nodes = await redisCli(port, "CLUSTER", "NODES");
       const owner = nodes.split("\n").find((line) => isOwner(line, slot));

@@ -50,7 +50,7 @@ export async function startRedisSet(options: RedisSetOptions = {}): Promise<Redi
     sentinels,
     url: `redis+sentinel://${sentinels.map(({ port }) => `127.0.0.1:${port}`).join(",")}/${PRIMARY_NAME}`,
     async primaryPort() {
-      const [{ port }] = sentinels as readonly [RedisServer];
+      const port = sentinels[0]?.port ?? 0;
       const told = await redisCli(port, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", PRIMARY_NAME);
       return Number(told.split("\n")[1]);
     },
