@@ -100,6 +100,7 @@ export function commit(core: Core, turn: Turn, op: Commit): CommitAnswer | Rejec
   const stated = statedBy(core, found, op);
   if (isRejection(stated)) return stated;
   for (const { meter } of stated) lineOf(found.lines, meter);
+  core.reservations.changed(found);
   const total = (meter: string): Units | undefined =>
     unitsOf(stated, meter) ?? (op.partial ? undefined : reservedOf(found.lines, meter));
   const shares = findShares({ core, turn }, found.holds, total, "refuse");
