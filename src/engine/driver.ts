@@ -89,7 +89,7 @@ const DEFAULT_BOUNDS: Bounds = { reservationsPerTenant: 100_000, reservationsMax
 
 export function createEngine(options: EngineOptions): Engine {
   const { clock, telemetry, store, log, rng, journal } = options;
-  const outbox = createOutbox(clock, journal?.journal);
+  const outbox = createOutbox(clock, journal?.journal, () => funds.journalLost());
   const persistence = journal && createPersistence();
   const watch = persistence ?? NO_WATCH;
   const funds: Funds =
@@ -101,6 +101,7 @@ export function createEngine(options: EngineOptions): Engine {
           label: store.label,
           terms: store.terms ?? DEFAULT_TERMS,
           waitMs: options.waitMs,
+          recovered: journal?.recovered,
           now: () => readNow(),
           outbox: (task) => outbox.send(task),
           wake: () => rearm(),
@@ -203,9 +204,11 @@ export function createEngine(options: EngineOptions): Engine {
     const now = readNow();
     funds.begin(now);
     persistence.attach(core.reservations, readNow);
-    restore(core, journal.recovered, { watch, now });
+    const leases = restore(core, journal.recovered, { watch, now });
+    funds.restore(journal.recovered, leases);
     persistence.begin();
     journal.journal.join(persistence);
+    if (funds.keeper) journal.journal.join(funds.keeper);
     funds.end();
   }
   rearm();

@@ -12,6 +12,7 @@ import type { LedgerAnswer, LedgerBlock, LedgerSpec, LedgerView } from "../core/
 import type { Mode, StoreLossRule } from "../core/policy/document.ts";
 import type { DurationMs, EpochMs } from "../core/time.ts";
 import type { Units } from "../core/units.ts";
+import type { Keeper, Recovered } from "../ports/journal.ts";
 import type { LeaseStore, StoreFault } from "../ports/lease-store.ts";
 import { block, free, returnFree, type Lease } from "./lease.ts";
 import type { Now } from "./now.ts";
@@ -65,6 +66,12 @@ export interface Funds {
   periodTime(mono: number): EpochMs | undefined;
   /** When it has something to do (mono); Infinity: nothing. */
   nextDue(): number;
+  /** What of it survives the process; undefined: nothing that it knows. */
+  readonly keeper: Keeper | undefined;
+  /** Goes on where the process before stopped; `leases` are the engine's, by ledger. */
+  restore(recovered: Recovered, leases: ReadonlyMap<string, Lease>): void;
+  /** The journal has failed: what it says must not be relied on by whoever reads it. */
+  journalLost(): void;
   isUp(): boolean;
   /** Answers are given without the store. */
   isLost(): boolean;
@@ -128,6 +135,9 @@ export function createFunds(store: LeaseStore): Funds {
     countFallback: ignore,
     periodTime: ignore,
     nextDue: () => Infinity,
+    keeper: undefined,
+    restore: ignore,
+    journalLost: ignore,
     isUp: () => true,
     isLost: () => false,
     drain: (done) => done(),

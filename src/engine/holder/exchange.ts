@@ -68,6 +68,7 @@ export function send(state: HolderState, parts: readonly Part[], waiting?: Waiti
   };
   for (const stock of stocks) {
     stock.inFlight = sent;
+    state.changed(stock); // written before it leaves
     stock.sentAt = now.mono;
     stock.forced = false;
     stock.settleAt = now.mono + about(state, HORIZON, 0.2);
@@ -160,6 +161,7 @@ function take(state: HolderState, stock: Stock, heard: Heard): void {
     return;
   }
   hearView(state, stock, heard);
+  state.changed(stock);
   if (!confirmed) {
     stock.settleAt = mono + CONFIRM_AGAIN;
     lease.dirty = true;
@@ -182,7 +184,8 @@ function take(state: HolderState, stock: Stock, heard: Heard): void {
     stock.quietUntil = -Infinity;
     stock.backoff = 100;
   }
-  if (block.close !== 0 && outOf(stock) === 0 && stock.closing) state.forget(stock);
+  const isClosed = block.close === 1 && outOf(stock) === 0 && stock.closing;
+  if (isClosed || block.close === 2) state.forget(stock);
 }
 
 /** What the answer says of the ledger, whether or not its grant may be used. */
@@ -230,17 +233,24 @@ function waitedFor(state: HolderState, sent: Sent, waiting: Waiting, reply: Sync
   }
 }
 
+/** Nobody waits for its answer any more. */
+export function giveUp(state: HolderState, sent: Sent): void {
+  for (const stock of sent.stocks) stock.inFlight = undefined;
+  if (sent.waiting) sent.waiting.asked--;
+  state.resends.remove(sent);
+  state.sent.delete(sent);
+}
+
 /** Another process is this holder: nothing that was granted is ours; what reservations hold is counted beyond. */
 export function startAnew(state: HolderState): void {
   state.log.error({}, "another process goes on from the same journal; this one begins anew");
   state.renewIdentity();
-  for (const sent of state.sent) {
-    for (const stock of sent.stocks) stock.inFlight = undefined;
-    if (sent.waiting) sent.waiting.asked--;
-    state.resends.remove(sent);
-  }
-  state.sent.clear();
-  for (const stock of state.stocks.values()) {
+  for (const sent of state.sent) giveUp(state, sent);
+  for (const stock of Array.from(state.stocks.values())) {
+    if (stock.retiring) {
+      state.forget(stock); // it is the other's to settle
+      continue;
+    }
     stock.slices = [];
     stock.frozen = 0;
     rebase(stock.lease);

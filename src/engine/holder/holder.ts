@@ -14,9 +14,10 @@
  *   scarcity.ts   what is not worth asking        fallback.ts  when the store is lost
  */
 import { freshView, type LedgerView } from "../../core/lease/ledger.ts";
-import type { Hint, Holder, LeaseTerms } from "../../core/lease/message.ts";
+import type { Hint, LeaseTerms } from "../../core/lease/message.ts";
 import type { DurationMs } from "../../core/time.ts";
 import type { Log } from "../../ports/log.ts";
+import type { Recovered } from "../../ports/journal.ts";
 import type { Rng } from "../../ports/rng.ts";
 import type { SharedStore } from "../../ports/shared-store.ts";
 import { createDeadlineHeap } from "../deadline-heap.ts";
@@ -25,13 +26,14 @@ import { createLease, free, type Lease } from "../lease.ts";
 import type { Now } from "../now.ts";
 import type { Ticket, Turn, Wait } from "../turn.ts";
 import { arrive } from "./demand.ts";
-import { register, resendDue, send, type Part, type Sent } from "./exchange.ts";
+import { giveUp, register, resendDue, send, type Part, type Sent } from "./exchange.ts";
 import { countFallback, mayFallBack } from "./fallback.ts";
-import { createLeaseIds, newHolder } from "./identity.ts";
+import { createLeaseIds, heirOf, newHolder } from "./identity.ts";
 import { isRefused } from "./scarcity.ts";
 import { isLost, patience, type HolderState } from "./state.ts";
 import { freeze, isLasting, newStock, outOf, ripen, type Stock } from "./stock.ts";
 import { createStoreClock } from "./store-clock.ts";
+import { createHolderKeeper, nameOf, predecessor, retireAll, succeed } from "./succession.ts";
 import { askForWaiters, byShard, fitsHere, serve } from "./waiters.ts";
 import { giveWay, hasten, nextLook, tend } from "./upkeep.ts";
 
@@ -42,8 +44,8 @@ export interface HolderOptions {
   readonly label: string;
   readonly terms: LeaseTerms;
   readonly waitMs: DurationMs;
-  /** Who this process is, where it goes on from a journal; absent: somebody new. */
-  readonly identity?: Holder;
+  /** What the journal of the process before says; absent: there was none. */
+  readonly recovered?: Recovered | undefined;
   /** The moment, for what comes from outside of a turn. */
   readonly now: () => Now;
   readonly outbox: (task: () => void) => void;
@@ -62,6 +64,7 @@ export function createHolder(options: HolderOptions): Funds {
   const clock = createStoreClock();
   let pumping = false;
   let drained: (() => void) | undefined;
+  const before = predecessor(options.recovered);
 
   const state: HolderState = {
     store,
@@ -70,7 +73,7 @@ export function createHolder(options: HolderOptions): Funds {
     terms: options.terms,
     waitMs,
     clock,
-    identity: options.identity ?? newHolder(rng, label),
+    identity: before ? heirOf(before, rng, label) : newHolder(rng, label),
     stocks: new Map(),
     due: createDeadlineHeap<Stock>(),
     resends: createDeadlineHeap<Sent>(),
@@ -93,9 +96,14 @@ export function createHolder(options: HolderOptions): Funds {
     forget(stock) {
       state.due.remove(stock);
       state.touched.delete(stock);
-      state.stocks.delete(stock.lease.spec.key);
+      state.stocks.delete(nameOf(stock));
       stock.lease.stock = undefined;
+      keeper?.changed(stock);
     },
+    changed: (stock) => keeper?.changed(stock),
+    stockOf: (lease) => stockOf(lease),
+    viewOf: (spec) => freshView(spec, state.now.mono),
+    giveUp: (sent) => giveUp(state, sent),
     renewIdentity: () => {
       state.identity = newHolder(rng, label);
     },
@@ -110,6 +118,8 @@ export function createHolder(options: HolderOptions): Funds {
       state.touched.add(seeded);
     },
   };
+
+  const keeper = options.recovered && createHolderKeeper(state);
 
   function stockOf(lease: Lease): Stock {
     const { key } = lease.spec;
@@ -142,7 +152,10 @@ export function createHolder(options: HolderOptions): Funds {
       serve(state);
       askForWaiters(state);
     }
-    for (const stock of state.touched) hasten(state, stock);
+    for (const stock of state.touched) {
+      hasten(state, stock);
+      keeper?.changed(stock);
+    }
     for (
       let due = state.due.takeDue(state.now.mono);
       due;
@@ -164,7 +177,7 @@ export function createHolder(options: HolderOptions): Funds {
   }
 
   function schedule(stock: Stock): void {
-    if (!state.stocks.has(stock.lease.spec.key)) return;
+    if (!state.stocks.has(nameOf(stock))) return;
     const next = nextLook(state, stock);
     if (stock.slot >= 0) state.due.move(stock, next);
     else {
@@ -345,6 +358,9 @@ export function createHolder(options: HolderOptions): Funds {
       }
       return next;
     },
+    keeper,
+    restore: (recovered, leases) => succeed(state, recovered, leases),
+    journalLost: () => retireAll(state),
     isUp: () => state.isUp,
     isLost: () => isLost(state),
     drain(done) {

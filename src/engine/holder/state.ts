@@ -1,4 +1,5 @@
 /** What the parts of the holder work on. One owner, one thread. */
+import type { LedgerSpec, LedgerView } from "../../core/lease/ledger.ts";
 import type { Holder, LeaseTerms } from "../../core/lease/message.ts";
 import type { DurationMs } from "../../core/time.ts";
 import type { Units } from "../../core/units.ts";
@@ -6,6 +7,7 @@ import type { Log } from "../../ports/log.ts";
 import type { Rng } from "../../ports/rng.ts";
 import type { SharedStore } from "../../ports/shared-store.ts";
 import type { DeadlineHeap } from "../deadline-heap.ts";
+import type { Lease } from "../lease.ts";
 import type { Now } from "../now.ts";
 import type { Ticket } from "../turn.ts";
 import type { Sent } from "./exchange.ts";
@@ -63,6 +65,12 @@ export interface HolderState {
   /** Upkeep looks at this stock again in this turn. */
   readonly look: (stock: Stock) => void;
   readonly forget: (stock: Stock) => void;
+  /** Its totals are to be journaled. */
+  readonly changed: (stock: Stock) => void;
+  readonly stockOf: (lease: Lease) => Stock;
+  /** A guess at a ledger of which nothing was heard. */
+  readonly viewOf: (spec: LedgerSpec) => LedgerView;
+  readonly giveUp: (sent: Sent) => void;
   readonly renewIdentity: () => void;
   /** The period of this one is nearly over: a lease of the next one is got before it begins. */
   readonly seed: (stock: Stock) => void;

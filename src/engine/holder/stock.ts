@@ -94,6 +94,8 @@ export interface Stock extends Timed {
   hasSeeded: boolean;
   /** Nobody needs it any more: settled, returned, then forgotten. */
   closing: boolean;
+  /** It is another process's, or this one's from before its journal failed: told once, and then forgotten. */
+  retiring: boolean;
   /** Of an outage: what was admitted without the store. */
   fallback: Fallback | undefined;
 }
@@ -144,6 +146,7 @@ export const newStock = (lease: Lease, uid: string, id: string, mono: number): S
   isSeed: false,
   hasSeeded: false,
   closing: false,
+  retiring: false,
   fallback: undefined,
 });
 
@@ -164,6 +167,9 @@ function uncredited({ slices, frozen }: Stock): Units {
   for (const slice of slices) units += slice.units;
   return units;
 }
+
+/** Total granted, as the store counts it (ST2). */
+export const reported = (stock: Stock): Units => stock.lease.granted + uncredited(stock);
 
 /** What the store has debited for this holder and has heard of neither as spent nor as returned. */
 export const outOf = (stock: Stock): Units =>
@@ -277,7 +283,7 @@ export function blockOf(stock: Stock, asking: Asking, moment: Moment): SyncBlock
     spec: lease.spec,
     holder: stock.id,
     seq: stock.seq,
-    granted: lease.granted + uncredited(stock), // (ST2)
+    granted: reported(stock),
     spent: lease.spent,
     returned: lease.returned,
     beyond: lease.beyond,

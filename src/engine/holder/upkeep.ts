@@ -44,6 +44,9 @@ export function tend(state: HolderState, stock: Stock): Part | undefined {
   if (stock.inFlight) return undefined;
   sow(state, stock);
   const settle: Part = { stock, asking: JUST_SETTLE };
+  if (stock.retiring) {
+    return mono < stock.settleAt ? undefined : { stock, asking: { ...JUST_SETTLE, close: 2 } };
+  }
   if (stock.closing && stock.lease.reserved === 0 && stock.lease.pending === 0) {
     return closing(stock, mono);
   }
