@@ -56,31 +56,27 @@ function unpackLimit({ platform, label, ...kept }: LimitState): CompiledLimit {
 }
 
 interface LeaseState {
+  /** Of version 0: the numbers of whatever policy a later process has are newer. */
   readonly spec: LedgerSpec;
   readonly place: Place;
   readonly limit: LimitState;
   readonly bucket: string;
   readonly owner: string;
   readonly usedAt: EpochMs;
-  readonly notified: number;
 }
 
 export const packLease = (lease: Lease, placing: Placing, now: Now): LeaseState => ({
-  spec: lease.spec,
+  spec: { ...lease.spec, version: 0 },
   place: placing.place,
   limit: packLimit(placing.limit),
   bucket: placing.bucket,
   owner: placing.owner,
   usedAt: toWall(lease.usedAt, now),
-  notified: lease.notified,
 });
 
-/** Its numbers are of the policy that was: those of today count as newer. */
 export function unpackLease(state: unknown, now: Now): { lease: Lease; placing: Placing } {
-  const { spec, place, limit, bucket, owner, usedAt, notified } = state as LeaseState;
-  const older = { ...spec, version: 0 };
-  const lease = createLease(older, freshView(older, now.mono), toMono(usedAt, now));
-  lease.notified = notified;
+  const { spec, place, limit, bucket, owner, usedAt } = state as LeaseState;
+  const lease = createLease(spec, freshView(spec, now.mono), toMono(usedAt, now));
   return { lease, placing: { place, limit: unpackLimit(limit), bucket, owner } };
 }
 

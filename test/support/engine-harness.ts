@@ -12,9 +12,11 @@ import type { PolicyDocument } from "../../src/core/policy/document.ts";
 import { isRejection, type Rejection } from "../../src/core/rejection.ts";
 import type { Answer, Balance, Explanation } from "../../src/core/verdict.ts";
 import { createEngine, type Engine } from "../../src/engine/driver.ts";
+import type { Clock } from "../../src/ports/clock.ts";
 import type { Call, Done, ReservationPage } from "../../src/ports/quota.ts";
 import type { Telemetry } from "../../src/ports/telemetry.ts";
 import { aCall, aSubject, type SubjectLike } from "./builders.ts";
+import { createJournalInMemory, type JournalInMemory } from "./journal-in-memory.ts";
 import { createManualClock, type ManualClock } from "./manual-clock.ts";
 import { createSeededRng } from "./seeded-rng.ts";
 
@@ -35,6 +37,13 @@ export interface Harness {
   explain(request: Request, call?: Call): Explanation | Rejection;
   reservations(subject?: SubjectLike): ReservationPage;
   reload(policy: string | PolicyDocument): void;
+  /** Of a harness with a journal. */
+  readonly journal: JournalInMemory;
+  /**
+   * The process is killed, and another one goes on from its journal, with a monotonic clock of its own.
+   * `policy`: the document that it finds then.
+   */
+  restart(policy?: string): void;
 }
 
 export interface HarnessOptions {
@@ -42,6 +51,8 @@ export interface HarnessOptions {
   readonly now?: string | number;
   readonly idempotencyKeys?: number;
   readonly seed?: number;
+  /** Keep a journal. Answers then wait for its write. */
+  readonly journal?: boolean;
 }
 
 const HEAD = "apiVersion: imprest.dev/v1\nkind: Policy\n";
@@ -57,21 +68,31 @@ export function aPolicy(text: string): PolicyDocument {
 export function engineWith(policy: string | PolicyDocument, options: HarnessOptions = {}): Harness {
   const clock = createManualClock(new Date(options.now ?? "2026-11-21T10:00:00Z").getTime());
   const counters = new Map<string, number>();
-  const engine = createEngine({
-    document: typeof policy === "string" ? aPolicy(policy) : policy,
-    calendar: createCalendar(),
-    clock,
-    rng: createSeededRng(options.seed ?? 1),
-    store: createMemoryLeaseStore(clock),
-    log: { debug() {}, info() {}, warn() {}, error() {} },
-    telemetry: createCountingTelemetry(counters),
-    idempotencyKeys: options.idempotencyKeys ?? 100_000,
-    waitMs: 250,
-  });
+  const journal = createJournalInMemory();
+  const rng = createSeededRng(options.seed ?? 1);
+  let document = typeof policy === "string" ? aPolicy(policy) : policy;
+
+  function startEngine(own: Clock): Engine {
+    const kept = options.journal ? journal.open() : undefined;
+    return createEngine({
+      document,
+      calendar: createCalendar(),
+      clock: own,
+      rng,
+      store: createMemoryLeaseStore(own, kept),
+      log: { debug() {}, info() {}, warn() {}, error() {} },
+      telemetry: createCountingTelemetry(counters),
+      idempotencyKeys: options.idempotencyKeys ?? 100_000,
+      waitMs: 250,
+      ...(kept && { journal: kept }),
+    });
+  }
+  let engine = startEngine(clock);
 
   const answerOf = <T>(what: string, start: (done: Done<T>) => void): T | Rejection => {
     const answers: (T | Rejection)[] = [];
     start((answer) => answers.push(answer));
+    clock.settle();
     const answer = answers[0];
     if (answer === undefined || answers.length > 1) {
       throw new Error(`${what} was answered ${answers.length} times in its turn`);
@@ -99,8 +120,11 @@ export function engineWith(policy: string | PolicyDocument, options: HarnessOpti
     );
 
   return {
-    engine,
+    get engine() {
+      return engine;
+    },
     clock,
+    journal,
     counters,
     run,
     ok: (operation, call) => certain(operation.op, run(operation, call)),
@@ -119,7 +143,16 @@ export function engineWith(policy: string | PolicyDocument, options: HarnessOpti
           ),
         ),
       ),
-    reload: (next) => engine.reload(typeof next === "string" ? aPolicy(next) : next),
+    reload(next) {
+      document = typeof next === "string" ? aPolicy(next) : next;
+      engine.reload(document);
+    },
+    restart(next) {
+      engine.stop();
+      if (next !== undefined) document = aPolicy(next);
+      const origin = clock.mono() - 5;
+      engine = startEngine({ ...clock, mono: () => clock.mono() - origin });
+    },
   };
 }
 

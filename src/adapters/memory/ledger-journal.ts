@@ -54,7 +54,7 @@ export function createLedgerJournal(
       ...(!isOpen(ledger) && { closed: true }),
     };
     return [
-      { kind: "spec", name, state: spec },
+      { kind: "spec", name, state: { ...spec, version: 0 } },
       { kind: "ledger", name, state },
     ];
   }
@@ -122,7 +122,7 @@ export function createLedgerJournal(
 
 const byStart = (a: Ledger, b: Ledger): number => a.spec.start - b.spec.start;
 
-/** What a journal has kept. A spec is of the policy that was: today's counts as newer. */
+/** What a journal has kept. Specs are of version 0: the policy of today has newer numbers. */
 export function recoverLedgers(recovered: Recovered, clock: Clock): Shelves {
   const ledgers = new Map<string, Ledger>();
   const families = new Map<string, Ledger>();
@@ -133,7 +133,7 @@ export function recoverLedgers(recovered: Recovered, clock: Clock): Shelves {
     const { rate, closed, ...figures } = state as LedgerState;
     const spec = specs.get(key);
     if (!spec) throw new Error(`the journal has a ledger without a spec: ${key}`);
-    const ledger = createLedger({ ...spec, version: 0 }, undefined, mono);
+    const ledger = createLedger(spec, undefined, mono);
     Object.assign(ledger, figures, { granted: figures.out });
     if (rate) ledger.rate = { ...rate, at: Math.min(rate.at - offset, mono) };
     return { ledger, isOpen: !closed };
