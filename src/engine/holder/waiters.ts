@@ -7,6 +7,7 @@
  *        for the whole, so that no two sidecars wait for each other's rests.
  *   WA3  All ledgers of one shard that a waiter lacks are asked for at once, all or nothing.
  *   WA4  A waiter that cannot go on blocks no other from asking.
+ *   WA5  Nobody waits for units that nobody has.
  */
 import type { Units } from "../../core/units.ts";
 import { free } from "../lease.ts";
@@ -54,11 +55,33 @@ function goesOn(state: HolderState, waiting: Waiting, blocked: ReadonlySet<Stock
   const { wants, ttlMs, ticket } = waiting;
   const mayPass = waiting.isMine || !wants.some(({ stock }) => blocked.has(stock));
   if (mayPass && wants.every((want) => fitsHere(state, want, ttlMs))) return true;
-  const isOver = state.now.mono >= ticket.until || ticket.isGone() || isLost(state);
+  const isOver =
+    state.now.mono >= ticket.until ||
+    ticket.isGone() ||
+    isLost(state) ||
+    (waiting.isMine && wants.some((want) => isHopeless(state, want, ticket.until)));
   if (isOver) tellRefusal(state, waiting);
   if (!isOver && !isKnown(state, waiting)) return false;
   ticket.isOver = true;
   return true;
+}
+
+/**
+ * Right after an answer: whether the units cannot come in time, even if every other holder gave back all it has
+ * (WA5). What they hold for reservations is taken for idle here: it is never less than what could come.
+ */
+function isHopeless(
+  { now }: HolderState,
+  { stock, units }: Waiting["wants"][number],
+  until: number,
+): boolean {
+  const { lease } = stock;
+  const { view, spec } = lease;
+  if (units === 0 || !stock.heard || stock.learningUntil > now.mono || stock.inFlight) return false;
+  const wait = Math.max(0, until - now.mono);
+  const refilled = view.rate ? Math.ceil((spec.refill.units * wait) / spec.refill.everyMs) + 1 : 0;
+  const elsewhere = Math.max(0, view.out - lease.reserved);
+  return units > view.available + elsewhere + refilled;
 }
 
 /** Of a dry limit it is known that asking brings nothing. */
