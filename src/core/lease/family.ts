@@ -28,6 +28,9 @@ export interface Family {
   lifeEnd: EpochMs;
 }
 
+/** What all ledgers of a bucket have in common: the key without its period. */
+export const familyOf = (key: string): string => key.slice(0, Math.max(0, key.lastIndexOf("\0")));
+
 export const createFamily = (): Family => ({ members: [], lifeEnd: 0 });
 
 /** What has been carried into a ledger, and what of its debt that has paid. Makes it a member. */

@@ -2,6 +2,7 @@
 import type { EpochMs } from "../time.ts";
 import type { Units } from "../units.ts";
 import { outOf, viewOf, type LedgerView } from "./ledger.ts";
+import { familyOf } from "./family.ts";
 import type { Shard } from "./shard.ts";
 import { accountOf, refillTo, type RecordState, type SharedLedger } from "./shared-ledger.ts";
 
@@ -20,7 +21,9 @@ export function read(
 /** What has been carried into a ledger since it was last written is known to its family. */
 function viewAt({ families }: Shard, ledger: SharedLedger, now: EpochMs): LedgerView {
   const { spec, rate } = ledger;
-  const own = families.get(spec.family)?.members.find((member) => member.spec.key === spec.key);
+  const own = families
+    .get(familyOf(spec.key))
+    ?.members.find((member) => member.spec.key === spec.key);
   const { carried, owed } = own ?? ledger;
   const copy = { ...ledger, carried, owed, rate: rate && { ...rate } };
   refillTo(copy, Math.max(now, rate?.at ?? 0), now);

@@ -248,8 +248,8 @@ function passOn(from: Ledger): void {
 export function carriedInto(spec: LedgerSpec, before: Account): number {
   const used = before.settled + before.out + before.quarantined;
   const left = before.spec.capacity + before.carried - used;
-  const debt = Math.min(owing(before), Math.max(0, -left - before.spec.overdraft));
-  const kept = keep(spec, left < 0 ? -debt : left);
+  const debt = atMost(Math.min(owing(before), Math.max(0, -left - before.spec.overdraft)));
+  const kept = keep(spec, left < 0 ? 0 - debt : left);
   const idle = Math.round((spec.start - before.spec.end) / (spec.end - spec.start));
   return idle > 0 ? keep(spec, idle * spec.capacity + kept) : kept;
 }

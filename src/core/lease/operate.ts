@@ -5,7 +5,7 @@
  *   OP2  A reset forgets what was used and owed, and changes nothing of what is out.
  */
 import type { Units } from "../units.ts";
-import { toFamily } from "./family.ts";
+import { familyOf, toFamily } from "./family.ts";
 import { foldRecord } from "./holder-record.ts";
 import { outOf } from "./ledger.ts";
 import type { Shard } from "./shard.ts";
@@ -40,7 +40,7 @@ export function reset(shard: Shard, key: string): boolean {
   ledger.carried = Math.max(0, ledger.carried);
   const { rate, spec } = ledger;
   if (rate) Object.assign(rate, { level: Math.max(0, spec.capacity - ledger.out), remainder: 0 });
-  const family = shard.families.get(spec.family);
+  const family = shard.families.get(familyOf(spec.key));
   // What was owed before is forgiven: nothing passes on from earlier periods any more.
   if (family) family.members = family.members.filter((one) => one.spec.start >= spec.start);
   conclude(shard, ledger);
@@ -50,6 +50,6 @@ export function reset(shard: Shard, key: string): boolean {
 function conclude(shard: Shard, ledger: SharedLedger): void {
   balance(ledger, NEVER);
   ledger.version += 1;
-  const family = shard.families.get(ledger.spec.family);
+  const family = shard.families.get(familyOf(ledger.spec.key));
   if (family) toFamily(family, ledger);
 }

@@ -208,7 +208,7 @@ function isFolded(ledger: SharedLedger, block: SyncBlock, history: History): boo
 }
 
 function settle({ shard, message, history }: Call, { block, ledger, known }: Work): Settled {
-  const { now, clock, learnMs } = history;
+  const { now, learnMs } = history;
   shard.ledgers.set(block.spec.key, ledger);
   if (ledger.fence !== history.fence) cross(ledger, history);
   else if (knows(block) && block.witness.fence < ledger.fence && now < ledger.learningUntil) {
@@ -220,12 +220,21 @@ function settle({ shard, message, history }: Call, { block, ledger, known }: Wor
   const record = known ?? openRecord(ledger, block, message.holder);
   const status = statusOf(ledger, record, block, message.holder);
   const work = { block, ledger, known, record, status };
-  const family = familyOf(shard, ledger.spec);
+  const family = openFamily(shard, block.spec);
   if (family) fromFamily(family, ledger, now);
   // A repetition renews, too: so whoever waits for its confirmation has a write to wait for.
   const isRenewed = status === "duplicate" && record.state === "live";
   if (isRenewed) record.expiresAt = expiryOf(message, block, now);
-  if (status !== "ok") return { ...work, back: 0 };
+  const back = status === "ok" ? hear(work, history) : 0;
+  if (family) toFamily(family, ledger);
+  return { ...work, back };
+}
+
+/** Merges what a block says that was not heard before. Returns the units that came back. */
+function hear(
+  { ledger, block, known, record }: Omit<Settled, "back">,
+  { now, clock }: History,
+): Units {
   record.seq = block.seq;
   hearWitness(ledger, block);
   refillTo(ledger, clock, now);
@@ -233,11 +242,10 @@ function settle({ shard, message, history }: Call, { block, ledger, known }: Wor
   reclaim(ledger, block.holder, now);
   balance(ledger, now);
   hearDemand(ledger, record, block.demand, block.mean);
-  if (family) toFamily(family, ledger);
-  return { ...work, back };
+  return back;
 }
 
-function familyOf({ families }: Shard, { family }: LedgerSpec): Family | undefined {
+function openFamily({ families }: Shard, { family }: LedgerSpec): Family | undefined {
   if (family === "") return undefined;
   const known = families.get(family) ?? createFamily();
   families.set(family, known);
@@ -271,7 +279,7 @@ function grantAll(
   const { shard, message, history } = call;
   const offers = works.map(({ status, ledger, record, block }) => {
     if (status !== "ok") return NOTHING;
-    const family = familyOf(shard, ledger.spec);
+    const family = openFamily(shard, block.spec);
     if (family) fromFamily(family, ledger, history.now); // an earlier block may be of the period before
     return offer(ledger, record, block, history.now);
   });
@@ -311,7 +319,7 @@ function conclude(call: Call, work: Settled, grant: Units, lacking: Units): Hint
   const { ttlMs, graceMs } = message.terms;
   const outlives = Math.max(block.lifeMs, block.openMs + ttlMs + graceMs); // every lease on it
   ledger.lifeEnd = Math.max(ledger.lifeEnd, atMost(now + outlives));
-  const family = familyOf(shard, ledger.spec);
+  const family = openFamily(shard, block.spec);
   if (family) toFamily(family, ledger);
   return hints;
 }

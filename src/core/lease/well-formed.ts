@@ -1,6 +1,7 @@
 /** Whether a message says what it may say. Nothing of one that is not well formed is looked at further. */
 import type { DurationMs } from "../time.ts";
 import { MAX_UNITS, isUnits } from "../units.ts";
+import { familyOf } from "./family.ts";
 import type { SyncBlock, SyncMessage } from "./message.ts";
 
 const BLOCKS_MAX = 16;
@@ -40,6 +41,7 @@ function isBlock(block: SyncBlock): boolean {
     isLeaseId(block.holder) &&
     block.seq >= 1 &&
     spec.end > spec.start &&
+    (spec.family === "" || (spec.kind === "budget" && spec.family === familyOf(spec.key))) &&
     witness.fence < MAX_UNITS &&
     spec.refill.everyMs >= 1 &&
     isDuration(spec.refill.everyMs) &&
