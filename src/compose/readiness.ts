@@ -3,8 +3,10 @@ import type { HealthCheck } from "../adapters/http/server.ts";
 import type { Gauges } from "../ports/telemetry.ts";
 
 export interface Readiness {
-  /** The engine is there, on this version of the policy. */
-  watch(gauges: Gauges, policyVersion: string): void;
+  /** The engine is there, on this version of the policy. `store`: which one, and what is wrong there. */
+  watch(gauges: Gauges, policyVersion: string, store: () => string): void;
+  /** There is a journal. `keeps`: whether it still does. */
+  watchJournal(keeps: () => boolean): void;
   /** Every listener answers. */
   serve(): void;
   drain(): void;
@@ -16,6 +18,8 @@ export interface Readiness {
 
 export function createReadiness(): Readiness {
   let gauges: Gauges | undefined;
+  let describe = (): string => "not opened";
+  let keepsJournal: (() => boolean) | undefined;
   let version = "";
   let serving = false;
   let draining = false;
@@ -24,14 +28,23 @@ export function createReadiness(): Readiness {
   const storeCheck = (): HealthCheck => {
     const up = gauges?.storeUp() ?? false;
     const degraded = gauges?.degraded() ?? false;
-    const detail = degraded ? "memory:, degraded" : "memory:";
+    const detail = degraded ? `${describe()}, degraded` : describe();
     return { name: "store", ok: up && !degraded, detail, decides: false };
   };
 
+  const journalCheck = (keeps: () => boolean): HealthCheck => {
+    const ok = keeps();
+    return { name: "journal", ok, detail: ok ? "kept" : "a write failed", decides: false };
+  };
+
   return {
-    watch: (of, policyVersion) => {
+    watch: (of, policyVersion, store) => {
       gauges = of;
+      describe = store;
       version = policyVersion;
+    },
+    watchJournal: (keeps) => {
+      keepsJournal = keeps;
     },
     serve: () => {
       serving = true;
@@ -61,6 +74,7 @@ export function createReadiness(): Readiness {
         decides: true,
       },
       storeCheck(),
+      ...(keepsJournal ? [journalCheck(keepsJournal)] : []),
       {
         name: "reload",
         ok: reloadProblem === "",

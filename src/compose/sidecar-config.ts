@@ -30,6 +30,10 @@ export interface SidecarConfig {
   readonly holder: string;
   /** After this long a drain no longer waits for anybody. */
   readonly drainTimeoutMs: DurationMs;
+  /** Folder of the journal; "": none is kept. */
+  readonly journal: string;
+  /** How often the journal is synced to the device. */
+  readonly journalSyncMs: DurationMs;
   /** Most idempotency keys and settled answers that are remembered. */
   readonly idempotencyKeys: number;
   /** Tenants whose decisions are counted by name. */
@@ -51,6 +55,8 @@ export const SIDECAR_DEFAULTS = {
   waitMs: 250,
   tenant: "",
   drainTimeoutMs: 1_500,
+  journal: "",
+  journalSyncMs: 1_000,
   idempotencyKeys: 100_000,
   metricsTenants: [],
   logLevel: "info",
@@ -68,4 +74,9 @@ export class ConfigurationError extends Error {
     super(problems.join("; "));
     this.problems = problems;
   }
+}
+
+/** Another process has what belongs to one alone. The command says so and exits with status 1. */
+export class InUseError extends Error {
+  override readonly name = "InUseError";
 }

@@ -1,17 +1,16 @@
 /**
- * The sidecar, put together: a policy source, an engine on the embedded store, and the listeners. Everything
+ * The sidecar, put together: a policy source, an engine on its store, and the listeners. Everything
  * that it needs from the machine can be handed in, so that tests and the demo run the same composition.
  */
 import { createCalendar } from "../adapters/calendar/calendar.ts";
 import { BindError } from "../adapters/grpc/bind.ts";
 import { createGrpcServer, GOODBYE_MS, type GrpcServer } from "../adapters/grpc/server.ts";
 import { createHttpServer, type HttpServer } from "../adapters/http/server.ts";
+import type { OpenJournal } from "../adapters/journal/journal.ts";
 import { createLog } from "../adapters/log/pino.ts";
-import { createMemoryLeaseStore } from "../adapters/memory/lease-store.ts";
 import { createFilePolicySource } from "../adapters/policy/file-source.ts";
 import { createClock } from "../adapters/system/clock.ts";
 import { createRng } from "../adapters/system/rng.ts";
-import { meterStore } from "../adapters/telemetry/metered-store.ts";
 import { createMetrics, type Metrics } from "../adapters/telemetry/metrics.ts";
 import { formatAddress } from "../adapters/grpc/address.ts";
 import type { PolicyDocument } from "../core/policy/document.ts";
@@ -24,12 +23,17 @@ import type { PolicySource } from "../ports/policy-source.ts";
 import type { Rng } from "../ports/rng.ts";
 import { readDescriptorSet } from "./descriptors.ts";
 import { heapBounds, type HeapBounds } from "./heap-bounds.ts";
+import { openConfiguredJournal } from "./journal.ts";
 import { createReadiness, type Readiness } from "./readiness.ts";
 import { createReloader, describeProblem } from "./reloader.ts";
 import { ConfigurationError, type SidecarConfig } from "./sidecar-config.ts";
+import { openStore, type OpenStore } from "./store.ts";
+import { describeStore } from "./store-config.ts";
 
 /** Kept back of the drain timeout, to settle and to close what is still open then. */
 const CLOSING_MS: DurationMs = GOODBYE_MS + 100;
+/** Kept back for a fleet's store to hear what was settled and take the leases, however long open calls took. */
+const SETTLING_MS: DurationMs = 300;
 
 /** What a test or the demo replaces. */
 export interface SidecarDeps {
@@ -63,7 +67,8 @@ interface Running {
   readonly engine: Engine;
   readonly grpc: GrpcServer;
   readonly http: HttpServer;
-  readonly store: LeaseStore;
+  readonly store: OpenStore;
+  readonly journal: OpenJournal | undefined;
   readonly stopWatching: () => void;
 }
 
@@ -78,9 +83,13 @@ export function createSidecar(config: SidecarConfig, deps: SidecarDeps = {}): Si
     if (running === undefined) return;
     readiness.drain();
     log.info({}, "draining");
+    const settlingMs = config.store.kind === "memory" ? 0 : SETTLING_MS;
+    const until = performance.now() + patienceMs;
     try {
-      await within(patienceMs, running.grpc.drain());
-      await running.engine.drain();
+      await within(Math.max(0, patienceMs - settlingMs), running.grpc.drain());
+      const left = Math.max(settlingMs, until - performance.now());
+      const isSettled = await within(left, running.engine.drain());
+      if (!isSettled) log.warn({}, "the store has not taken all leases back");
     } finally {
       await dismantle(running);
     }
@@ -99,7 +108,8 @@ export function createSidecar(config: SidecarConfig, deps: SidecarDeps = {}): Si
       readiness.serve();
       const { tenant, version } = config;
       const { idempotencyKeys } = bounds;
-      log.info({ ...addresses, version, tenant, idempotencyKeys, store: "memory:" }, "serving");
+      const store = describeStore(config.store);
+      log.info({ ...addresses, version, tenant, idempotencyKeys, store }, "serving");
       return addresses;
     },
     drain: () => (ended ??= end(Math.max(0, config.drainTimeoutMs - CLOSING_MS))),
@@ -114,30 +124,41 @@ async function assemble(
 ): Promise<Running> {
   const { log, readiness, bounds } = shared;
   const clock = deps.clock ?? createClock();
-  const source = deps.source ?? createFilePolicySource(config.policy, { clock });
+  const rng = deps.rng ?? createRng();
+  const revisionRequired = config.store.kind !== "memory";
+  const source = deps.source ?? createFilePolicySource(config.policy, { clock, revisionRequired });
   const document = await loadPolicy(source, config.policy);
   const { version, metricsTenants, waitMs } = config;
   const metrics = createMetrics({ version, tenants: metricsTenants });
   const { telemetry, timings } = metrics;
-  const store = meterStore(deps.store ?? createMemoryLeaseStore(clock), timings);
-  log.info({ store: "memory:" }, "units are kept in this process: right for one replica alone");
+  const journal = await openConfiguredJournal(config, log);
+  const store = await openStore(config, {
+    ...{ clock, rng, log, timings, journal },
+    store: deps.store,
+  }).catch(async (error: unknown) => {
+    await journal?.journal.close();
+    throw error;
+  });
   const engine = createEngine({
     document,
     calendar: createCalendar(),
     clock,
-    rng: deps.rng ?? createRng(),
-    store,
+    rng,
+    store: store.engineStore,
     log,
     telemetry,
     waitMs,
     ...bounds,
+    ...(journal && { journal }),
   });
+  if (journal) readiness.watchJournal(() => journal.keeps());
   metrics.watch(engine);
-  readiness.watch(engine, document.version);
+  readiness.watch(engine, document.version, () => store.describe());
   const reload = createReloader({ engine, readiness, telemetry, log });
   return {
     engine,
     store,
+    journal,
     grpc: createGrpcServer({
       quota: engine,
       listen: config.listen,
@@ -163,12 +184,14 @@ const createHttp = (config: SidecarConfig, readiness: Readiness, metrics: Metric
     metricsType: metrics.contentType,
   });
 
-async function dismantle({ engine, grpc, http, store, stopWatching }: Running): Promise<void> {
+async function dismantle(running: Running): Promise<void> {
+  const { engine, grpc, http, store, journal, stopWatching } = running;
   stopWatching();
   await grpc.close();
   await http.close();
   engine.stop();
   await store.close();
+  await journal?.journal.close();
 }
 
 async function loadPolicy(source: PolicySource, path: string): Promise<PolicyDocument> {
@@ -194,10 +217,11 @@ async function listen(config: SidecarConfig, { grpc, http }: Running): Promise<A
   }
 }
 
-/** Resolves with `work`, and no later than after `ms`. */
-async function within(ms: DurationMs, work: Promise<void>): Promise<void> {
-  const late = Promise.withResolvers<void>();
-  const timer = setTimeout(late.resolve, ms);
-  await Promise.race([work, late.promise]);
+/** Resolves with `work`, and no later than after `ms`; true: the work is done. */
+async function within(ms: DurationMs, work: Promise<void>): Promise<boolean> {
+  const late = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => late.resolve(false), ms);
+  const isDone = await Promise.race([work.then(() => true), late.promise]);
   clearTimeout(timer);
+  return isDone;
 }
