@@ -1,7 +1,12 @@
 /** `imprest sidecar`: reads the configuration, starts the data plane, stays until a signal or a defect. */
 import { hostname } from "node:os";
 import { formatAddress } from "../adapters/grpc/address.ts";
-import { ConfigurationError, LOG_LEVELS, type SidecarConfig } from "../compose/sidecar-config.ts";
+import {
+  ConfigurationError,
+  InUseError,
+  LOG_LEVELS,
+  type SidecarConfig,
+} from "../compose/sidecar-config.ts";
 import { boundTwice, isLoopback, listenAddress, tcpAddress } from "./address.ts";
 import { defineCommand, type Command, type Found } from "./command.ts";
 import type { Problem } from "./configuration.ts";
@@ -74,6 +79,17 @@ const FLAGS = {
     "After a signal, how long open calls may take to finish.",
     duration(0, A_DAY),
   ),
+  journal: optional(
+    "DIR",
+    "Keep a journal there, to lose nothing when the process restarts. One process for each folder.",
+    text,
+  ),
+  "journal-sync": defaulted(
+    "DURATION",
+    "1s",
+    "How often the journal is synced to the device, for when the machine stops.",
+    duration(1, A_DAY),
+  ),
   "idempotency-keys": defaulted(
     "N",
     "100000",
@@ -88,8 +104,6 @@ const FLAGS = {
   ),
   records: defaulted("LIST", "none", "Where usage records go.", only("none", /^file:/)),
   "log-level": defaulted("LEVEL", "info", `One of ${LOG_LEVELS.join(", ")}.`, oneOf(...LOG_LEVELS)),
-  journal: pending("DIR", "Keep a journal there, to lose nothing when the process restarts."),
-  "journal-sync": pending("DURATION", "How often the journal is synced."),
   "jwt-issuer": pending("URL", "Issuer of the JWTs."),
   "jwt-audience": pending("NAME", "Audience of the JWTs."),
   "jwt-jwks": pending("FILE|URL", "Keys of the issuer."),
@@ -152,6 +166,8 @@ export const sidecarConfig = (
   tenant: values.tenant ?? "",
   holder: values.holder ?? (host.env["POD_NAME"] || hostname()),
   drainTimeoutMs: values["drain-timeout"],
+  journal: values.journal ?? "",
+  journalSyncMs: values["journal-sync"],
   idempotencyKeys: values["idempotency-keys"],
   metricsTenants: values["metrics-tenants"],
   logLevel: values["log-level"],
@@ -179,6 +195,10 @@ async function serve(host: Host, config: SidecarConfig): Promise<number> {
   try {
     await running.start();
   } catch (error) {
+    if (error instanceof InUseError) {
+      host.stderr.write(`imprest sidecar: nothing was started\n  ${error.message}\n`);
+      return 1;
+    }
     if (!(error instanceof ConfigurationError)) throw error;
     const lines = error.problems.map((problem) => `  ${problem}\n`);
     host.stderr.write(`imprest sidecar: nothing was started\n${lines.join("")}`);

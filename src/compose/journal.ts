@@ -12,9 +12,10 @@ export async function openConfiguredJournal(
   if (directory === "") return undefined;
   try {
     const opened = await openJournal({ directory, syncMs, log });
-    const { of, intact, why } = opened.recovered;
-    const reservations = of("reservation").size;
-    const answers = of("memory").size;
+    const { recovered } = opened;
+    const { intact, why } = recovered;
+    const reservations = recovered.of("reservation").size;
+    const answers = recovered.of("memory").size;
     log.info({ directory, reservations, answers, intact, ...(why && { why }) }, "journal opened");
     return opened;
   } catch (error) {

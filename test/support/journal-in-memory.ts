@@ -67,8 +67,8 @@ export function createJournalInMemory(): JournalInMemory {
         }
       }
       const [said, lives] = [lines(written()), lines(live)];
-      const [only] = said.difference(lives);
-      const [lost] = lives.difference(said);
+      const only = [...said].find((line) => !lives.has(line));
+      const lost = [...lives].find((line) => !said.has(line));
       if (only ?? lost) throw new Error(`written: ${only}\nlives:   ${lost}`);
     },
   };

@@ -123,14 +123,14 @@ describe("imprest sidecar", () => {
 describe("imprest sidecar exits 2 and starts nothing where", () => {
   it("the configuration is wrong, and tells all of it", async () => {
     const env = { IMPREST_WAIT: "soon", KUBERNETES_SERVICE_HOST: "10.96.0.1" };
-    const { status, stdout, stderr } = await runCommand(words("--journal", "/j", "--listne", "x"), {
+    const { status, stdout, stderr } = await runCommand(words("--jwt-issuer", "https://i", "--listne", "x"), {
       env,
     });
     expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
     for (const said of [
       "--listne",
       "--wait (from IMPREST_WAIT)",
-      "--journal",
+      "--jwt-issuer",
       "--store (or IMPREST_STORE)",
     ]) {
       expect(stderr).toContain(`  ${said}: found `);

@@ -55,6 +55,8 @@ const EVERY_FLAG: readonly (readonly [string, string, object])[] = [
   ["store-fencing", "none", {}],
   ["confirm", "strict", {}],
   ["wait", "1.5s", { waitMs: 1_500 }],
+  ["journal", "/var/lib/imprest", { journal: "/var/lib/imprest" }],
+  ["journal-sync", "250ms", { journalSyncMs: 250 }],
   ["tenant", "acme", { tenant: "acme" }],
   ["auth", "none", {}],
   ["holder", "pod-7", { holder: "pod-7" }],
@@ -92,8 +94,6 @@ describe("imprest sidecar", () => {
   });
 
   it.each([
-    ["journal", "/j"],
-    ["journal-sync", "1s"],
     ["jwt-issuer", "https://i"],
     ["jwt-audience", "a"],
     ["jwt-jwks", "/k"],
