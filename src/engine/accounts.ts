@@ -163,15 +163,15 @@ export function createAccounts(options: AccountsOptions): Accounts {
     funds.touch(lease);
   }
 
-  function retire({ limit, lease }: Account, over: boolean, now: Now): void {
+  function retire({ limit, lease, bucket }: Account, over: boolean, now: Now): void {
     if (!over && now.latest < lease.spec.end) {
       shelf.set(lease.spec.key, { limit, lease });
-      watch.placed(lease, { place: "shelf", limit, bucket: "", owner: "" });
+      watch.placed(lease, { place: "shelf", limit, bucket, owner: "" });
       return;
     }
     lease.retired = true;
     if (lease.holds === 0) close(lease);
-    else watch.placed(lease, { place: "over", limit, bucket: "", owner: "" });
+    else watch.placed(lease, { place: "over", limit, bucket, owner: "" });
   }
 
   function drop(home: Home, account: Account, now: Now): void {

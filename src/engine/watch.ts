@@ -8,8 +8,9 @@ export type Place = "account" | "shelf" | "over";
 export interface Placing {
   readonly place: Place;
   readonly limit: CompiledLimit;
-  /** Of an account: values of `per`, and uid of the tenant whose bound it counts against; else "". */
+  /** Values of `per`. */
   readonly bucket: string;
+  /** Of an account: uid of the tenant whose bound it counts against; else "". */
   readonly owner: string;
 }
 
