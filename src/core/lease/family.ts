@@ -50,6 +50,14 @@ export function fromFamily({ members }: Family, ledger: SharedLedger, now: Epoch
   ledger.owed = own.owed;
 }
 
+/** The same without making it a member: for who only looks. */
+export function asInFamily(family: Family | undefined, ledger: SharedLedger): void {
+  const own = family && memberLike(family.members, ledger);
+  if (!own) return;
+  ledger.carried = own.carried;
+  ledger.owed = own.owed;
+}
+
 /** What a ledger leaves to the periods that follow it (FM1). */
 export function toFamily(family: Family, ledger: SharedLedger): void {
   const { members } = family;

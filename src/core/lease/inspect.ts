@@ -2,9 +2,15 @@
 import type { EpochMs } from "../time.ts";
 import type { Units } from "../units.ts";
 import { outOf, viewOf, type LedgerView } from "./ledger.ts";
-import { familyOf } from "./family.ts";
+import { asInFamily, familyOf } from "./family.ts";
 import type { Shard } from "./shard.ts";
-import { accountOf, refillTo, type RecordState, type SharedLedger } from "./shared-ledger.ts";
+import {
+  accountOf,
+  refillTo,
+  SCHEMA,
+  type RecordState,
+  type SharedLedger,
+} from "./shared-ledger.ts";
 
 /** The ledgers as they are at `now`, without changing anything; undefined: not there. */
 export function read(
@@ -14,19 +20,18 @@ export function read(
 ): (LedgerView | undefined)[] {
   return keys.map((key) => {
     const ledger = shard.ledgers.get(key);
-    return ledger && ledger.lifeEnd > now ? viewAt(shard, ledger, now) : undefined;
+    return ledger && isReadable(ledger, now) ? viewAt(shard, ledger, now) : undefined;
   });
 }
 
+export const isReadable = ({ schema, lifeEnd }: SharedLedger, now: EpochMs): boolean =>
+  schema <= SCHEMA && lifeEnd > now;
+
 /** What has been carried into a ledger since it was last written is known to its family. */
 function viewAt({ families }: Shard, ledger: SharedLedger, now: EpochMs): LedgerView {
-  const { spec, rate } = ledger;
-  const own = families
-    .get(familyOf(spec.key))
-    ?.members.find((member) => member.spec.key === spec.key);
-  const { carried, owed } = own ?? ledger;
-  const copy = { ...ledger, carried, owed, rate: rate && { ...rate } };
-  refillTo(copy, Math.max(now, rate?.at ?? 0), now);
+  const copy = { ...ledger, rate: ledger.rate && { ...ledger.rate } };
+  asInFamily(families.get(familyOf(ledger.spec.key)), copy);
+  refillTo(copy, Math.max(now, copy.rate?.at ?? 0), now);
   return viewOf(accountOf(copy, now));
 }
 
@@ -51,7 +56,7 @@ export interface HolderListing {
 /** All ledgers that live at `now`, by key; of each its holders by label, those that closed left out. */
 export const list = (shard: Shard, now: EpochMs): LedgerListing[] =>
   Array.from(shard.ledgers.values())
-    .filter(({ lifeEnd }) => lifeEnd > now)
+    .filter((ledger) => isReadable(ledger, now))
     .map((ledger) => listingOf(ledger, viewAt(shard, ledger, now)))
     .toSorted((a, b) => (a.key < b.key ? -1 : 1));
 

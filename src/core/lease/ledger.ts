@@ -297,3 +297,17 @@ export function respec(ledger: Account, spec: LedgerSpec): void {
   }
   ledger.spec = spec;
 }
+
+/** The view of it under new numbers: a guess, until the store has heard of them. */
+export function viewUnder(view: LedgerView, from: LedgerSpec, to: LedgerSpec): LedgerView {
+  const more = to.capacity - from.capacity;
+  const limit = view.limit + more;
+  if (view.rate) {
+    const { level } = view.rate;
+    const moved = Math.max(level + more, Math.min(level, 0));
+    return { ...view, limit, available: moved, rate: { ...view.rate, level: moved } };
+  }
+  const room = more + to.overdraft - from.overdraft;
+  const available = view.available + room;
+  return { ...view, limit, available, nextAvailable: view.nextAvailable + room };
+}

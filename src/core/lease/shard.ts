@@ -128,6 +128,9 @@ interface Settled extends Work {
 
 export function sync(shard: Shard, message: SyncMessage, env: StoreEnv): SyncResult {
   if (!isWellFormed(message)) return refuse("bad", env);
+  if (message.blocks.some(({ spec }) => isNewer(shard.ledgers.get(spec.key)))) {
+    return refuse("newer", env);
+  }
   forgetTheDead(shard, message, env.now);
   const meta = metaOf(shard, message, env);
   const { fence, learningUntil, mayEndEarly, latest } = meta;
@@ -149,6 +152,8 @@ export function sync(shard: Shard, message: SyncMessage, env: StoreEnv): SyncRes
   const blocks = settled.map((work, i) => answer(work, given[i] ?? NOTHING, latest));
   return { reply: { status: "ok", now: env.now, fence, confirmed: true, blocks }, hints };
 }
+
+const isNewer = (ledger: SharedLedger | undefined): boolean => (ledger?.schema ?? 0) > SCHEMA;
 
 const refuse = (status: SyncStatus, { now }: StoreEnv): SyncResult => ({
   reply: { status, now, fence: 0, confirmed: true, blocks: [] },
@@ -189,7 +194,6 @@ function metaOf(shard: Shard, message: SyncMessage, { now, historyId }: StoreEnv
 
 function refusal(work: Work, holder: Holder, history: History): SyncStatus | undefined {
   const { block, ledger, known } = work;
-  if (ledger.schema > SCHEMA) return "newer";
   if (ledger.spec.kind !== block.spec.kind) return "bad";
   if (known ? !isHeir(known, holder) : isFolded(ledger, block, history)) return "stale"; // (SH3)
   return fits(ledger, known, block) ? undefined : "bad";
@@ -341,7 +345,7 @@ function answer({ status, ledger, record }: Settled, given: Offer, now: EpochMs)
     granted: record.granted,
     grant: given.grant,
     view: viewOf(account),
-    used: ledger.spec.kind === "budget" ? usedOf(account) : ledger.out,
+    used: usedOf(account),
     learningMs: learningMs(ledger, now),
     horizonMs: given.horizonMs,
     fromMs: given.fromMs,

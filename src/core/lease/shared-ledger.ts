@@ -180,8 +180,8 @@ export const accountOf = (ledger: SharedLedger, now: EpochMs): Account => ({
 });
 
 /** Used by everybody, what is out included: what a holder tells of the ledger if it is lost. */
-export const usedOf = ({ quarantined, settled, out }: Account): Units =>
-  atMost(settled + out + quarantined);
+export const usedOf = ({ spec, quarantined, settled, out }: Account): Units =>
+  spec.kind === "budget" ? atMost(settled + out + quarantined) : out;
 
 /** 0: it grants. A rate never learns: it begins anew with little. */
 export function learningMs(ledger: SharedLedger, now: EpochMs): DurationMs {

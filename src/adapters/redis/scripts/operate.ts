@@ -1,0 +1,62 @@
+/**
+ * OPERATE: what an operator does to a ledger by hand; core/lease/operate.ts. It looks at every holder.
+ *
+ *   KEYS   ledger, index of when its holders lapse, family
+ *   ARGV   resolve or reset · id of one holder ("": all) · clock (ms; "": TIME)
+ *   REPLY  units that were in quarantine and are not any more; -1: there is no such ledger
+ */
+import { PRELUDE } from "./prelude.ts";
+
+const BODY = `
+local op, wanted, clock = ARGV[1], ARGV[2], clock_of(ARGV[3])
+local key, index, family_key = KEYS[1], KEYS[2], KEYS[3]
+local line = call('HGET', key, 'ledger')
+if not line then return '-1' end
+local l = parse(line, LEDGER)
+if l.schema > SCHEMA or l.life_end <= clock then return '-1' end
+
+local family, label = load_family(family_key, clock), label_of(key)
+local own = member_like(family, label)
+if own then l.carried, l.owed = own.carried, own.owed end
+
+local before, folded = held_back(l), {}
+local fields = call('HGETALL', key)
+for i = 1, #fields, 2 do
+  local id = string.match(fields[i], '^h:(.*)$')
+  local r = id and parse(fields[i + 1], RECORD)
+  if r and r.state == 'expired' and (wanted == '' or wanted == id) then
+    if l.kind == 'budget' then l.quarantined = l.quarantined - out_of(r) end
+    fold(l, id, r)
+    folded[#folded + 1] = id
+  end
+end
+if wanted == '' then l.lost_used = 0 end
+balance(l, NEVER)
+local resolved = before - held_back(l)
+l.version = l.version + 1
+
+to_family(family, l, label)
+if op == 'reset' then
+  l.folded, l.settled, l.owed, l.carried = l.folded - l.settled, 0, 0, max(0, l.carried)
+  if l.kind == 'rate' then l.level, l.remainder = max(0, l.capacity - l.out), 0 end
+  local members = {}
+  for _, member in ipairs(family.members) do
+    if member.start >= l.start then members[#members + 1] = member end
+  end
+  family.members = members
+  balance(l, NEVER)
+  l.version = l.version + 1
+  to_family(family, l, label)
+end
+
+for _, id in ipairs(folded) do
+  call('HDEL', key, 'h:' .. id)
+  call('ZREM', index, id)
+end
+call('HSET', key, 'ledger', write(l, LEDGER))
+call('PEXPIREAT', key, text(l.life_end))
+if own then save_family(family_key, family) end
+return text(resolved)
+`;
+
+export const OPERATE = PRELUDE + BODY;

@@ -1,0 +1,250 @@
+/**
+ * What the scripts have in common: how a ledger is written down, and the arithmetic of core/lease in Lua. The names
+ * are those of core/lease; a script does what the function of the same name does there.
+ *
+ * Numbers are doubles in Lua as in JavaScript, and each sum is made in the same order, so that both get the same
+ * result to the last digit. They leave as digits: tostring() would write 1e+15.
+ */
+export const PRELUDE = `
+local MAX, NEVER = 9007199254740991, 9007199254740991
+local SCHEMA, BOOKING_MS = 1, 500
+local max, min, floor, ceil = math.max, math.min, math.floor, math.ceil
+local call = redis.call
+
+-- Adding 0 makes a 0 of -0.
+local function text(x) return string.format('%.0f', x + 0) end
+local function at_most(x) return min(x, MAX) end
+local function grow(old, total) return max(0, total - old) end
+
+-- How things are written down: figures in this order, separated by |.
+local LEDGER = { 'schema', 'kind', 'spec_version', 'capacity', 'overdraft', 'units', 'every', 'rollover',
+  'carry_debt', 'start', 'stop', 'out', 'settled', 'folded', 'quarantined', 'owed', 'carried', 'level',
+  'remainder', 'at', 'cautious_until', 'version', 'fence', 'since', 'learning_until', 'may_end_early',
+  'lost_fence', 'lost_version', 'lost_used', 'explained', 'demand', 'askers', 'mean', 'live', 'missing',
+  'recalled_at', 'recall_level', 'folded_mint', 'life_end', 'waiters' }
+local RECORD = { 'epoch', 'nonce', 'seq', 'granted', 'spent', 'returned', 'beyond', 'overage', 'refunded',
+  'expires_at', 'state', 'demand', 'fence', 'label' }
+local MEMBER = { 'label', 'start', 'stop', 'capacity', 'overdraft', 'rollover', 'carry_debt', 'settled',
+  'owed', 'carried', 'life_end' }
+local IS_TEXT = { kind = true, waiters = true, nonce = true, state = true, label = true }
+
+local function parse(line, names)
+  local thing, i = {}, 0
+  for word in string.gmatch(line, '[^|]+') do
+    i = i + 1
+    local name = names[i]
+    if IS_TEXT[name] then thing[name] = word else thing[name] = tonumber(word) end
+  end
+  return thing
+end
+
+local function write(thing, names)
+  local words = {}
+  for i, name in ipairs(names) do
+    if IS_TEXT[name] then words[i] = thing[name] else words[i] = text(thing[name]) end
+  end
+  return table.concat(words, '|')
+end
+
+-- ledger.ts
+local function out_of(r) return r.granted - r.returned + (r.beyond - r.spent) end
+
+local function held_back(l)
+  return at_most(l.quarantined + max(0, l.lost_used - max(0, l.explained)))
+end
+
+local function carried_at(l, now)
+  if now < l.start then return min(l.carried, 0) end
+  return l.carried
+end
+
+local function left_of(a, carried, out, quarantined)
+  return max(at_most(a.capacity + a.overdraft + carried) - a.settled - out - quarantined, -MAX)
+end
+
+local function available(l, now)
+  if l.kind == 'rate' then return l.level end
+  if l.kind == 'slots' then return l.capacity - l.out end
+  return left_of(l, carried_at(l, now), l.out, held_back(l))
+end
+
+local function pay_off(owed, left) return min(owed, max(0, 0 - left)) end
+
+local function settle_rate(l, back, beyond, room)
+  if back > 0 then l.level = max(l.level, min(l.level + back, room)) end
+  if l.level >= room then l.remainder = 0 end
+  l.level = max(l.level - beyond, -MAX)
+end
+
+-- rate.ts: level + (elapsed * units + before) / every, and what is left of the division.
+local function accrued(level, elapsed, units, before, every)
+  local product = elapsed * units + before
+  if product <= MAX then
+    local rest = product % every
+    return level + (product - rest) / every, rest
+  end
+  -- Long multiplication and division, in digits of 2^14: with a divisor of at most 2^39 each step is exact.
+  local base, digits = 16384, { 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+  local x = elapsed
+  for i = 0, 3 do
+    local a = x % base
+    x = (x - a) / base
+    local y = units
+    for j = 1, 4 do
+      local b = y % base
+      y = (y - b) / base
+      digits[i + j] = digits[i + j] + a * b
+    end
+  end
+  local carry = before
+  for i = 1, 9 do
+    local sum = digits[i] + carry
+    digits[i] = sum % base
+    carry = (sum - digits[i]) / base
+  end
+  local rest = 0
+  for i = 9, 1, -1 do
+    local part = rest * base + digits[i]
+    rest = part % every
+    level = level + (part - rest) / every * base ^ (i - 1)
+  end
+  return level, rest
+end
+
+-- shared-ledger.ts
+local function bookable(l) return floor(l.units * BOOKING_MS / l.every) end
+
+local function rate_cap(l, now)
+  if now < l.cautious_until then return min(l.capacity, bookable(l)) end
+  return l.capacity
+end
+
+local function refill_to(l, clock, now)
+  if l.kind ~= 'rate' then return end
+  l.at = min(l.at, clock)
+  local elapsed, room = clock - l.at, max(0, rate_cap(l, now) - l.out)
+  if elapsed <= 0 then return end
+  l.at = clock
+  if l.level >= room then l.remainder = 0 return end
+  l.level, l.remainder = accrued(l.level, elapsed, l.units, min(l.remainder, l.every - 1), l.every)
+  if l.level >= room then l.remainder = 0 end
+  l.level = min(l.level, room)
+end
+
+local function balance(l, now)
+  if l.kind ~= 'rate' then l.owed = pay_off(l.owed, available(l, now))
+  elseif l.level > 0 then l.level = min(l.level, max(0, rate_cap(l, now) - l.out)) end
+end
+
+-- family.ts: one hash, in its field m the end of its life and the members, separated by ;
+local MEMBERS_MAX, IDLE_PERIODS = 12, 64
+
+local function load_family(key, clock)
+  local family = { members = {}, life_end = 0 }
+  local line = call('HGET', key, 'm')
+  if not line then return family end
+  for part in string.gmatch(line, '[^;]+') do
+    if string.find(part, '|', 1, true) then
+      family.members[#family.members + 1] = parse(part, MEMBER)
+    else family.life_end = tonumber(part) end
+  end
+  if family.life_end <= clock then return { members = {}, life_end = 0 } end
+  return family
+end
+
+local function save_family(key, family)
+  local parts = { text(family.life_end) }
+  for i, member in ipairs(family.members) do parts[i + 1] = write(member, MEMBER) end
+  call('HSET', key, 'm', table.concat(parts, ';'))
+  call('PEXPIREAT', key, text(family.life_end))
+end
+
+local function keep(spec, left)
+  return max(min(left, spec.rollover), spec.carry_debt == 1 and -math.huge or 0)
+end
+
+local function owing(member) return member.owed + max(0, 0 - member.carried) end
+
+local function carried_into(spec, before)
+  local left = before.capacity + before.carried - before.settled
+  local debt = at_most(min(owing(before), max(0, 0 - left - before.overdraft)))
+  local kept = keep(spec, left < 0 and 0 - debt or left)
+  local idle = floor((spec.start - before.stop) / (spec.stop - spec.start) + 0.5)
+  if idle > 0 then return keep(spec, idle * spec.capacity + kept) end
+  return kept
+end
+
+local function carry(before, into)
+  into.carried = carried_into(into, before)
+  into.owed = pay_off(into.owed, left_of(into, into.carried, 0, 0))
+end
+
+local function member_like(family, label)
+  for i, member in ipairs(family.members) do if member.label == label then return member, i end end
+end
+
+local function fill_member(member, l)
+  for _, name in ipairs({ 'start', 'stop', 'capacity', 'overdraft', 'rollover', 'carry_debt', 'owed', 'carried',
+    'life_end' }) do member[name] = l[name] end
+  member.settled = at_most(l.settled + l.out + held_back(l))
+end
+
+local function from_family(family, l, label, now)
+  local members = family.members
+  local own, place = member_like(family, label)
+  if not own then
+    while #members > 1 and members[1].life_end < now do table.remove(members, 1) end
+    own, place = { label = label }, 1
+    fill_member(own, l)
+    for i, member in ipairs(members) do if member.start < l.start then place = i + 1 end end
+    table.insert(members, place, own)
+    if #members > MEMBERS_MAX then table.remove(members, 1); place = place - 1 end
+  end
+  for _, name in ipairs({ 'capacity', 'overdraft', 'rollover', 'carry_debt' }) do own[name] = l[name] end
+  if members[place - 1] then carry(members[place - 1], own) end
+  l.carried, l.owed = own.carried, own.owed
+end
+
+local function to_family(family, l, label)
+  local own, place = member_like(family, label)
+  if not own then return end
+  fill_member(own, l)
+  local before = own
+  for i = place + 1, #family.members do
+    carry(before, family.members[i])
+    before = family.members[i]
+  end
+  local periods = IDLE_PERIODS + ceil(owing(before) / max(1, before.capacity))
+  family.life_end = max(before.life_end, at_most(before.stop + (before.stop - before.start) * periods))
+end
+
+-- The last part of a ledger's key: its period.
+local function label_of(key) return '=' .. string.match(key, '[^/]*$') end
+
+-- holder-record.ts
+local function minted_at(id) return tonumber(string.sub(id, 1, 12), 16) end
+
+local function fold(l, id, record)
+  l.folded_mint = max(l.folded_mint, minted_at(id))
+  l.folded = at_most(l.folded + record.spent)
+end
+
+-- What readers make the figures of.
+local function figures_of(l, now)
+  return table.concat({ l.kind, text(l.spec_version), text(l.capacity), text(l.overdraft), text(l.units),
+    text(l.every), text(l.rollover), text(l.carry_debt), text(l.start), text(l.stop), text(l.out),
+    text(l.settled), text(held_back(l)), text(l.owed), text(carried_at(l, now)), text(l.level),
+    text(l.remainder), text(l.at) }, '|')
+end
+
+local function clock_of(hook)
+  if hook ~= '' then return tonumber(hook) end
+  local time = call('TIME')
+  return time[1] * 1000 + floor(time[2] / 1000)
+end
+
+local function history_of(hook)
+  if hook ~= '' then return hook end
+  return string.match(call('INFO', 'replication'), 'master_replid:(%w+)') or '?'
+end
+`;

@@ -1,0 +1,28 @@
+/**
+ * VIEWS: ledgers as they are now; `read` in core/lease/inspect.ts. Writes nothing.
+ *
+ *   KEYS   for each ledger: itself, its family
+ *   ARGV   clock (ms; "": TIME)
+ *   REPLY  for each ledger a line of figures; "" where there is none
+ */
+import { PRELUDE } from "./prelude.ts";
+
+const BODY = `
+local clock, reply = clock_of(ARGV[1]), {}
+for i = 1, #KEYS / 2 do
+  local line = call('HGET', KEYS[2 * i - 1], 'ledger')
+  reply[i] = ''
+  if line then
+    local l = parse(line, LEDGER)
+    if l.schema <= SCHEMA and l.life_end > clock then
+      local own = member_like(load_family(KEYS[2 * i], clock), label_of(KEYS[2 * i - 1]))
+      if own then l.carried, l.owed = own.carried, own.owed end
+      refill_to(l, max(clock, l.at), clock)
+      reply[i] = figures_of(l, clock)
+    end
+  end
+end
+return reply
+`;
+
+export const VIEWS = PRELUDE + BODY;
