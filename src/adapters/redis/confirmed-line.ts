@@ -8,6 +8,7 @@
  * One batch is under way at a time, and what comes meanwhile makes the next. Without replicas to wait for there are
  * no batches: what is asked for in one turn is written at its end.
  */
+import type { ScriptWords } from "./codec.ts";
 import type { Link, Outcome, Words } from "./link.ts";
 
 /** How long replicas have; fewer acknowledgements than asked for are an answer too. */
@@ -15,15 +16,7 @@ const WAIT_MS = 100;
 /** So that a batch takes a few milliseconds at most. */
 const BATCH = 128;
 
-export interface Script {
-  readonly source: string;
-  readonly sha: string;
-}
-
-export interface ScriptCall {
-  readonly script: Script;
-  readonly keys: readonly string[];
-  readonly args: readonly (string | number)[];
+export interface ScriptCall extends ScriptWords {
   /** The slot is on its way to this node: it has to be asked for by name. */
   readonly asking: boolean;
 }
@@ -42,17 +35,33 @@ export interface ConfirmedLine {
 interface Pending {
   readonly call: ScriptCall;
   readonly resolve: (confirmed: Confirmed) => void;
-  isWhole: boolean;
+  /** How often the server did not have the script. */
+  misses: number;
 }
+
+/** Then the whole text is sent, whatever else is in the batch. */
+const MOST_MISSES = 2;
 
 /** `needed`: how many replicas have to acknowledge now. */
 export function createConfirmedLine(link: Link, needed: () => number): ConfirmedLine {
   const queue: Pending[] = [];
+  /** Scripts that the server should have by now, by their hash. */
+  const loaded = new Set<string>();
   let isBusy = false;
   let isDue = false;
 
+  /** The first call of a script carries its text; those behind it in the same batch find it there. */
+  function wordsOf({ call, misses }: Pending): readonly Words[] {
+    const { script, keys, args, asking } = call;
+    const isWhole = !loaded.has(script.sha) || misses >= MOST_MISSES;
+    loaded.add(script.sha);
+    const named = isWhole ? ["EVAL", script.source] : ["EVALSHA", script.sha];
+    const words = [...named, keys.length, ...keys, ...args];
+    return asking ? [["ASKING"], words] : [words];
+  }
+
   async function exchange(batch: readonly Pending[], replicas: number): Promise<void> {
-    const scripts = batch.flatMap(({ call, isWhole }) => wordsOf(call, isWhole));
+    const scripts = batch.flatMap(wordsOf);
     const wait: readonly Words[] = replicas > 0 ? [["WAIT", replicas, WAIT_MS]] : [];
     const outcomes = await link.run([...scripts, ...wait]);
     const last = outcomes.at(-1);
@@ -63,8 +72,9 @@ export function createConfirmedLine(link: Link, needed: () => number): Confirmed
     for (const pending of batch) {
       if (pending.call.asking) at += 1;
       const outcome = outcomes[at++] ?? { kind: "lost", error: "no answer" };
-      if (isUnknown(outcome) && !pending.isWhole) {
-        pending.isWhole = true;
+      if (isUnknown(outcome) && pending.misses < MOST_MISSES) {
+        pending.misses += 1;
+        loaded.delete(pending.call.script.sha);
         again.push(pending);
       } else pending.resolve({ outcome, isConfirmed });
     }
@@ -90,7 +100,7 @@ export function createConfirmedLine(link: Link, needed: () => number): Confirmed
     link,
     send(call) {
       const { promise, resolve } = Promise.withResolvers<Confirmed>();
-      queue.push({ call, resolve, isWhole: false });
+      queue.push({ call, resolve, misses: 0 });
       if (!isDue) {
         isDue = true;
         setImmediate(() => {
@@ -103,12 +113,6 @@ export function createConfirmedLine(link: Link, needed: () => number): Confirmed
   };
 }
 
-/** It was not executed: the whole text may follow. */
+/** It was not executed, so it may be sent again. */
 const isUnknown = (outcome: Outcome): boolean =>
   outcome.kind === "refused" && outcome.error.startsWith("NOSCRIPT");
-
-function wordsOf({ script, keys, args, asking }: ScriptCall, isWhole: boolean): readonly Words[] {
-  const named = isWhole ? ["EVAL", script.source] : ["EVALSHA", script.sha];
-  const words = [...named, keys.length, ...keys, ...args];
-  return asking ? [["ASKING"], words] : [words];
-}

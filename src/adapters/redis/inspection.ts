@@ -30,6 +30,7 @@ local function try(...)
   end
 end
 try('TIME')
+try('EXISTS', key)
 try('HSET', key, 'f', '1')
 try('HGET', key, 'f')
 try('HMGET', key, 'f')
@@ -41,58 +42,85 @@ try('ZRANGEBYSCORE', key, '-inf', '1', 'LIMIT', '0', '1')
 try('ZREM', key, 'm')
 try('ZADD', key, '1', 'm')
 try('PEXPIREAT', key, ARGV[1])
-try('PUBLISH', key, '')
+try(ARGV[3], key, '')
 if ARGV[2] == '1' then try('INFO', 'replication') end
 return refused
 `;
 
+export interface Inspection {
+  /** "7.0.15", "valkey 8.1.0". */
+  readonly version: string;
+  readonly info: Info;
+  /** It has channels that stay within a shard of a Cluster. */
+  readonly hasShardedChannels: boolean;
+  readonly findings: readonly Finding[];
+}
+
 /** undefined: it did not answer. */
 export async function inspect(
   link: Link,
-  options: InspectionOptions,
-): Promise<readonly Finding[] | undefined> {
-  const ends = Date.now() + 1_000;
-  const [info, probed] = await link.run([
-    ["INFO"],
-    ["EVAL", PROBE, 1, options.probeKey, ends, options.fencing ? 1 : 0],
-  ]);
-  if (info === undefined || probed === undefined) return undefined;
-  if (info.kind === "lost" || probed.kind === "lost") return undefined;
-  if (info.kind === "refused") {
-    return [fatal(refusal("INFO is", info.error))];
+  { kind, fencing, probeKey }: InspectionOptions,
+): Promise<Inspection | undefined> {
+  const [told] = await link.run([["INFO"]]);
+  if (told === undefined || told.kind === "lost") return undefined;
+  const info = parseInfo(told.kind === "reply" ? String(told.reply) : "");
+  const inspection = {
+    version: versionOf(info),
+    info,
+    hasShardedChannels: kind === "cluster" && majorOf(info) >= 7,
+  };
+  if (told.kind === "refused") {
+    return { ...inspection, findings: [fatal(refusal("INFO is", told.error))] };
   }
-  const found = parseInfo(String(info.reply));
   const findings = [
-    ...versionFindings(found),
-    ...placeFindings(found, options.kind),
-    ...memoryFindings(found),
+    ...versionFindings(info),
+    ...placeFindings(info, kind),
+    ...(fencing ? fencingFindings(info) : []),
+    ...memoryFindings(info),
   ];
-  if (options.fencing && found.get("role") === "master" && !found.has("master_replid")) {
-    findings.push(
-      fatal(
-        "it hides master_replid, by which a loss of data is noticed: --store-fencing none does without, and is right only for a store that never fails over with a loss",
-      ),
-    );
-  }
-  const isPrimary = found.get("role") !== "slave" && findings.every(({ isFatal }) => !isFatal);
-  return isPrimary ? [...findings, ...rightsFindings(probed)] : findings;
+  // A server that is the wrong one is not written to.
+  if (findings.some(({ isFatal }) => isFatal)) return { ...inspection, findings };
+  const publish = inspection.hasShardedChannels ? "SPUBLISH" : "PUBLISH";
+  const ends = Date.now() + 1_000;
+  const [probed, waited] = await link.run([
+    ["EVAL", PROBE, 1, probeKey, ends, fencing ? 1 : 0, publish],
+    ["WAIT", 0, 1],
+  ]);
+  if (probed === undefined || probed.kind === "lost" || waited === undefined) return undefined;
+  return { ...inspection, findings: [...findings, ...rightsFindings(probed, waited)] };
 }
 
 /** What a user of its own has to be given; said as Redis says it. */
 export const RIGHTS =
-  "`ACL SETUSER imprest on >PASSWORD ~imprest:* ~{q* resetchannels &{q* +@connection +eval +evalsha +info +time +wait +get +set +del +hget +hset +hmget +hgetall +hdel +zadd +zrem +zrangebyscore +pexpireat +publish +subscribe +unsubscribe`, on a Cluster also `+cluster|slots +ssubscribe +sunsubscribe +spublish`";
+  "`ACL SETUSER imprest on >PASSWORD ~imprest:* ~{q* resetchannels &{q* +@connection +eval +evalsha +info +time +wait +get +set +exists +del +hget +hset +hmget +hgetall +hdel +zadd +zrem +zrangebyscore +pexpireat +publish +subscribe +unsubscribe`, on a Cluster also `+cluster|slots +ssubscribe +sunsubscribe +spublish`";
 
 const fatal = (text: string): Finding => ({ isFatal: true, text });
 const worth = (text: string): Finding => ({ isFatal: false, text });
 
+const versionOf = (info: Info): string => {
+  const valkey = info.get("valkey_version");
+  return valkey === undefined ? (info.get("redis_version") ?? "unknown") : `valkey ${valkey}`;
+};
+
+/** Valkey says of itself which Redis it can stand in for. */
+const majorOf = (info: Info): number => Number((info.get("redis_version") ?? "0").split(".")[0]);
+
 function versionFindings(info: Info): readonly Finding[] {
   if (info.has("valkey_version")) return [];
-  const version = info.get("redis_version") ?? "";
-  const [major = 0, minor = 0] = version.split(".").map(Number);
+  const [major = 0, minor = 0] = (info.get("redis_version") ?? "0").split(".").map(Number);
   return major > 6 || (major === 6 && minor >= 2)
     ? []
-    : [fatal(`it is version ${version || "unknown"}: Redis 6.2 or newer, or Valkey, is needed`)];
+    : [fatal(`it is version ${versionOf(info)}: Redis 6.2 or newer, or Valkey, is needed`)];
 }
+
+const fencingFindings = (info: Info): readonly Finding[] =>
+  info.has("master_replid")
+    ? []
+    : [
+        fatal(
+          "it hides master_replid, by which a loss of data is noticed; --store-fencing none does without, and is right only for a store that never comes back with older data",
+        ),
+      ];
 
 function placeFindings(info: Info, kind: StoreKind): readonly Finding[] {
   const isCluster = info.get("cluster_enabled") === "1";
@@ -103,7 +131,7 @@ function placeFindings(info: Info, kind: StoreKind): readonly Finding[] {
   if (!isCluster && kind === "cluster") {
     findings.push(fatal("it is no node of a Cluster: write --store redis://HOST:PORT"));
   }
-  if (info.get("role") === "slave" && kind === "single") {
+  if (info.get("role") === "slave" && kind !== "sentinel") {
     const primary = `${info.get("master_host") ?? "?"}:${info.get("master_port") ?? "?"}`;
     findings.push(fatal(`it is a read-only replica of ${primary}: --store has to lead there`));
   }
@@ -117,16 +145,12 @@ function memoryFindings(info: Info): readonly Finding[] {
   return [info.get("maxmemory") === "0" ? worth(text) : fatal(text)];
 }
 
-function rightsFindings(probed: Outcome): readonly Finding[] {
+function rightsFindings(probed: Outcome, waited: Outcome): readonly Finding[] {
   if (probed.kind !== "reply") return [fatal(refusal("scripts are", probed.error))];
   const refused = Array.isArray(probed.reply) ? probed.reply.map(String) : [];
-  return refused.length === 0
-    ? []
-    : [
-        fatal(
-          `the scripts may not do all that they have to (${refused.join("; ")}); give ${RIGHTS}`,
-        ),
-      ];
+  const may = refused.length === 0 ? [] : [`the scripts may not do all: ${refused.join("; ")}`];
+  if (waited.kind === "refused") may.push(`WAIT is refused (${waited.error})`);
+  return may.map((text) => fatal(`${text}; give ${RIGHTS}`));
 }
 
 /** A server that still loads, is out of memory or lacks replicas says so by itself. */

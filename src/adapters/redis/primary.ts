@@ -52,6 +52,8 @@ export interface Primary {
   readonly control: Link;
   readonly line: ConfirmedLine;
   health(): Health;
+  /** It has channels that stay within a shard of a Cluster. */
+  hasShardedChannels(): boolean;
   /** Asks who it is, with `more` behind it; resolves with the outcomes of `more`, none if a beat is under way. */
   beat(more: readonly Words[]): Promise<readonly Outcome[]>;
   /** How many replicas have to have a grant before it is spent. */
@@ -69,6 +71,7 @@ export function createPrimary(options: PrimaryOptions): Primary {
   let wasReady = false;
   let beating: number | undefined;
   let inspected: { readonly at: number; readonly problems: readonly string[] } | undefined;
+  let hasShardedChannels = false;
 
   const become = (next: string): void => {
     if (next === cause) return;
@@ -108,8 +111,9 @@ export function createPrimary(options: PrimaryOptions): Primary {
       const { kind, fencing } = options;
       const found = await inspect(control, { kind, fencing, probeKey: options.probeKey() });
       if (found === undefined) return ["it does not answer"];
-      for (const { isFatal, text } of found) if (!isFatal) options.onWorth(text);
-      const problems = found.filter(({ isFatal }) => isFatal).map(({ text }) => text);
+      ({ hasShardedChannels } = found);
+      for (const { isFatal, text } of found.findings) if (!isFatal) options.onWorth(text);
+      const problems = found.findings.filter(({ isFatal }) => isFatal).map(({ text }) => text);
       inspected = { at: now, problems };
     }
     return inspected.problems;
@@ -146,6 +150,7 @@ export function createPrimary(options: PrimaryOptions): Primary {
     control,
     line,
     health: () => ({ cause, replication }),
+    hasShardedChannels: () => hasShardedChannels,
     beat,
     needed,
     demoted() {

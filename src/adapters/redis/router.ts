@@ -6,7 +6,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { StoreFault } from "../../ports/lease-store.ts";
 import type { Rng } from "../../ports/rng.ts";
-import type { Confirmed, ScriptCall } from "./confirmed-line.ts";
+import type { ScriptWords } from "./codec.ts";
+import type { Confirmed } from "./confirmed-line.ts";
 import type { Primary } from "./primary.ts";
 import type { StoreHost } from "./store-url.ts";
 import type { Topology } from "./topology.ts";
@@ -21,10 +22,8 @@ export interface Routed {
   readonly isConfirmed: boolean;
 }
 
-export type Call = Omit<ScriptCall, "asking">;
-
 export interface Router {
-  send(slot: number, call: Call): Promise<Routed | StoreFault>;
+  send(slot: number, call: ScriptWords): Promise<Routed | StoreFault>;
 }
 
 export function createRouter(topology: Topology, rng: Rng): Router {

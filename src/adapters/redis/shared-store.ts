@@ -15,21 +15,36 @@ import type { StoreFault } from "../../ports/lease-store.ts";
 import type { Log } from "../../ports/log.ts";
 import type { Rng } from "../../ports/rng.ts";
 import type { SharedStore, SharedStoreListener } from "../../ports/shared-store.ts";
+import {
+  decodeHint,
+  decodeSync,
+  decodeViews,
+  encodeBirth,
+  encodeSync,
+  encodeViews,
+  type Hooks,
+  type ScriptWords,
+} from "./codec.ts";
 import { createClusterTopology } from "./cluster-topology.ts";
 import type { Confirm } from "./confirm.ts";
 import { createDial, type Dial } from "./dial.ts";
 import { hashSlot } from "./hash-slot.ts";
 import { createInstallation, ID_KEY } from "./installation.ts";
+import { SHARDS, shardOf, tagOf } from "./keys.ts";
 import type { Outcome } from "./link.ts";
 import { createRoundTrips } from "./round-trips.ts";
-import { createRouter, type Call, type Routed } from "./router.ts";
-import type { ShardProtocol } from "./shard-protocol.ts";
+import { createRouter, type Routed } from "./router.ts";
 import { formatStoreUrl, type StoreUrl } from "./store-url.ts";
 import { createSubscriptions } from "./subscriptions.ts";
 import { createDirectTopology, type PrimaryDefaults, type Topology } from "./topology.ts";
 import { createWatch, type StoreStatus } from "./watch.ts";
 
 const ID_SLOT = hashSlot(ID_KEY);
+const TAGS = Array.from({ length: SHARDS }, (_, shard) => tagOf(shard));
+const SLOTS = TAGS.map(hashSlot);
+
+/** What stands for the replication id where none is looked at: the same data set for ever. */
+const UNFENCED = "unfenced";
 
 export interface RedisStoreOptions {
   readonly url: StoreUrl;
@@ -40,7 +55,6 @@ export interface RedisStoreOptions {
   /** How the server's list of clients names this one. */
   readonly label: string;
   readonly terms: LeaseTerms;
-  readonly protocol: ShardProtocol;
   readonly log: Log;
   readonly rng: Rng;
 }
@@ -51,11 +65,12 @@ export interface RedisStore extends SharedStore {
 
 /** @throws where the password file or a certificate cannot be read */
 export function createRedisStore(options: RedisStoreOptions): RedisStore {
-  const { url, confirm, protocol, rng, log } = options;
+  const { url, confirm, rng, log } = options;
   const store = formatStoreUrl(url);
   const dial = createDial(options);
   const trips = createRoundTrips();
-  const slots = Array.from({ length: protocol.shards }, (_, i) => hashSlot(protocol.tagOf(i)));
+  const isFenced = options.fencing === "replid";
+  const hooks: Hooks = { clock: "", historyId: isFenced ? "" : UNFENCED };
   const worthSaying = new Set<string>();
   let listener: SharedStoreListener | undefined;
   let isClosed = false;
@@ -65,7 +80,7 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
     dial,
     kind: url.kind,
     confirm,
-    fencing: options.fencing === "replid",
+    fencing: isFenced,
     onReady: () => watch.beat(),
     onChange() {
       subscriptions.follow();
@@ -78,32 +93,34 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
       worthSaying.add(text);
     },
   };
-  const topology = createTopology({ url, dial, defaults, slots, protocol, onNews: news });
+  const topology = createTopology({ url, dial, defaults, onNews: news });
   const router = createRouter(topology, rng);
+  const isSharded = (): boolean =>
+    topology.primaries().every((primary) => primary.hasShardedChannels());
   const subscriptions = createSubscriptions({
     dial,
-    sharded: false,
+    isSharded,
     ownerOf: (channel) => topology.ofSlot(hashSlot(channel)),
     onMessage(text) {
-      const hint = protocol.readHint(text);
+      const hint = decodeHint(text);
       if (hint !== undefined) listener?.hint(hint);
     },
   });
 
-  const send = async (uid: string, call: Call): Promise<Routed | StoreFault> => {
+  const send = async (uid: string, call: ScriptWords): Promise<Routed | StoreFault> => {
     if (isClosed) return { fault: "closed" };
     const started = performance.now();
-    const routed = await router.send(slots[protocol.shardOf(uid)] ?? 0, call);
+    const routed = await router.send(SLOTS[shardOf(uid)] ?? 0, call);
     if (!("fault" in routed)) trips.note(performance.now() - started);
     return routed;
   };
 
   /** Every shard that is missing; the first failure's text. */
   async function bear(windowMs: number): Promise<string> {
-    const shards = Array.from(slots, (slot, shard) =>
-      router.send(slot, protocol.birth(shard, windowMs)),
+    const births = TAGS.map((tag, i) =>
+      router.send(SLOTS[i] ?? 0, encodeBirth(tag, windowMs, hooks)),
     );
-    const failed = (await Promise.all(shards)).find((each) => "fault" in each);
+    const failed = (await Promise.all(births)).find((each) => "fault" in each);
     return failed !== undefined && "fault" in failed ? failed.fault : "";
   }
 
@@ -128,16 +145,18 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
 
   return {
     sync(message, done) {
-      subscriptions.add(protocol.tagOf(protocol.shardOf(message.uid)));
-      void send(message.uid, protocol.sync(message)).then((routed) => {
-        if ("fault" in routed) return done(routed);
-        const { reply, isConfirmed: confirmed } = routed;
-        done({ ...protocol.readSync(reply, message), confirmed });
-      });
+      const tag = tagOf(shardOf(message.uid));
+      subscriptions.add(tag);
+      const publish = isSharded() ? "SPUBLISH" : "PUBLISH";
+      const words = encodeSync(message, { ...hooks, tag, publish });
+      void send(message.uid, words).then((routed) =>
+        done("fault" in routed ? routed : decodeSync(message, routed.reply, routed.isConfirmed)),
+      );
     },
     read(uid, keys, done) {
-      void send(uid, protocol.views(uid, keys)).then((routed) =>
-        done("fault" in routed ? routed : protocol.readViews(routed.reply)),
+      const words = encodeViews(tagOf(shardOf(uid)), keys, hooks.clock);
+      void send(uid, words).then((routed) =>
+        done("fault" in routed ? routed : decodeViews(keys, routed.reply)),
       );
     },
     listen(to) {
@@ -161,20 +180,17 @@ interface TopologyOptions {
   readonly url: StoreUrl;
   readonly dial: Dial;
   readonly defaults: PrimaryDefaults;
-  readonly slots: readonly number[];
-  readonly protocol: ShardProtocol;
   readonly onNews: () => void;
 }
 
-function createTopology({ url, dial, defaults, slots, ...rest }: TopologyOptions): Topology {
+function createTopology({ url, dial, defaults, onNews }: TopologyOptions): Topology {
   if (url.kind !== "cluster") return createDirectTopology(defaults);
-  const { protocol, onNews } = rest;
   return createClusterTopology({
     dial,
     seeds: url.hosts,
     defaults,
     onNews,
-    probeKey: (owned) => `${protocol.tagOf(slots.findIndex((slot) => owned.has(slot)))}:probe`,
+    probeKey: (owned) => `${TAGS[SLOTS.findIndex((slot) => owned.has(slot))] ?? "{q0}"}:probe`,
   });
 }
 

@@ -13,7 +13,7 @@ const PING_EVERY_MS = 2_000;
 export interface SubscriptionsOptions {
   readonly dial: Dial;
   /** Sharded channels (SSUBSCRIBE), which a Cluster has from version 7 on. */
-  readonly sharded: boolean;
+  readonly isSharded: () => boolean;
   /** The server that has the channel now. */
   readonly ownerOf: (channel: string) => Primary | undefined;
   readonly onMessage: (text: string) => void;
@@ -32,7 +32,7 @@ interface Ear {
 }
 
 export function createSubscriptions(options: SubscriptionsOptions): Subscriptions {
-  const { dial, sharded, ownerOf } = options;
+  const { dial, isSharded, ownerOf } = options;
   const wanted = new Set<string>();
   const ears = new Map<Primary, Ear>();
 
@@ -45,9 +45,9 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
         for (const channel of channels) ask(link, channel);
       },
     });
-    link.redis.on(sharded ? "smessage" : "message", (_channel: string, text: string) =>
-      options.onMessage(text),
-    );
+    for (const event of ["message", "smessage"]) {
+      link.redis.on(event, (_channel: string, text: string) => options.onMessage(text));
+    }
     const ear = { link, channels };
     ears.set(primary, ear);
     return ear;
@@ -56,7 +56,7 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
   /** What fails is asked for again when the connection is new, or the slot has been found. */
   function ask(link: Link, channel: string): void {
     const { redis } = link;
-    const asked = sharded ? redis.ssubscribe(channel) : redis.subscribe(channel);
+    const asked = isSharded() ? redis.ssubscribe(channel) : redis.subscribe(channel);
     asked.catch(() => undefined);
   }
 
