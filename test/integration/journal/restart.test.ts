@@ -1,14 +1,12 @@
 /** The real command with a journal, killed, and started again in the same folder. */
-import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type CommandProcess, runCommand, startCommand } from "../../support/command-process.ts";
-import { createQuotaClient, failureOf, type QuotaClient } from "../../support/quota-client.ts";
+import { runCommand } from "../../support/command-process.ts";
+import { aJournaledSidecar, type JournaledSidecar } from "../../support/journaled-sidecar.ts";
+import { failureOf, type QuotaClient } from "../../support/quota-client.ts";
 
 const POLICY = `
-apiVersion: imprest.dev/v1
-kind: Policy
 tenants:
   acme:
     limits:
@@ -18,43 +16,17 @@ tenants:
       - {name: slots, concurrency: {max: 3}}
 `;
 
-let folder = "";
-const running: CommandProcess[] = [];
-const clients: QuotaClient[] = [];
+let sidecar: JournaledSidecar;
 
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "imprest-"));
-  await writeFile(join(folder, "policy.yaml"), POLICY);
+  sidecar = await aJournaledSidecar(POLICY);
 });
-afterEach(async () => {
-  for (const client of clients.splice(0)) client.close();
-  for (const sidecar of running.splice(0)) {
-    sidecar.send("SIGKILL");
-    await sidecar.ended();
-  }
-  await rm(folder, { recursive: true, force: true });
-});
+afterEach(() => sidecar.close());
 
-const words = (socket: string, journal = join(folder, "journal")): readonly string[] =>
-  `sidecar --policy ${folder}/policy.yaml --store memory: --listen unix:${folder}/${socket} --health 127.0.0.1:0 --http 127.0.0.1:0 --journal ${journal}`.split(
-    " ",
-  );
-
-async function start(): Promise<{
-  readonly sidecar: CommandProcess;
-  readonly client: QuotaClient;
-}> {
-  const sidecar = startCommand(words("s.sock"));
-  running.push(sidecar);
-  await sidecar.logged("serving");
-  const client = createQuotaClient(`unix:${folder}/s.sock`);
-  clients.push(client);
-  return { sidecar, client };
-}
-
-async function kill(sidecar: CommandProcess): Promise<void> {
-  sidecar.send("SIGKILL");
-  await sidecar.ended();
+async function restart(): Promise<QuotaClient> {
+  await sidecar.kill();
+  await sidecar.start();
+  return sidecar.client;
 }
 
 const subject = { tenant: "acme", dimensions: new Map([["run", "r-1"]]) };
@@ -63,27 +35,26 @@ const tokens = (units: bigint) => [{ meter: "tokens", units }];
 
 describe("after SIGKILL, in the same folder (S27)", () => {
   it("balances, open reservations, repeated commits and repeated keys are as they were (S20, S28, S29)", async () => {
-    const before = await start();
+    const before = sidecar.client;
     const ask = { subject, action, amounts: tokens(100n), ttl: { seconds: 600n, nanos: 0 } };
-    const keyed = await before.client.call("reserve", { ...ask, idempotencyKey: "k-1" });
-    const held = await before.client.call("reserve", ask);
-    const other = await before.client.call("reserve", ask);
+    const keyed = await before.call("reserve", { ...ask, idempotencyKey: "k-1" });
+    const held = await before.call("reserve", ask);
+    const other = await before.call("reserve", ask);
     const commit = { reservationId: keyed.reservationId, amounts: tokens(70n) };
-    const committed = await before.client.call("commit", { ...commit, idempotencyKey: "k-2" });
+    const committed = await before.call("commit", { ...commit, idempotencyKey: "k-2" });
     const partly = { reservationId: held.reservationId, amounts: tokens(30n), partial: true };
-    await before.client.call("commit", partly);
-    const released = await before.client.call("release", { reservationId: other.reservationId });
+    await before.call("commit", partly);
+    const released = await before.call("release", { reservationId: other.reservationId });
     const used = { subject, action, amounts: tokens(5n), idempotencyKey: "k-3" };
-    const consumed = await before.client.call("consume", used);
-    const balances = await before.client.call("getBalance", { subject });
-    const open = await before.client.call("listReservations", { subject: { tenant: "acme" } });
-    await kill(before.sidecar);
+    const consumed = await before.call("consume", used);
+    const balances = await before.call("getBalance", { subject });
+    const open = await before.call("listReservations", { subject: { tenant: "acme" } });
 
-    const { sidecar, client } = await start();
-    expect(await sidecar.logged("journal opened")).toMatchObject({
+    const client = await restart();
+    expect(await sidecar.command.logged("journal opened")).toMatchObject({
       reservations: 1,
       intact: true,
-      directory: join(folder, "journal"),
+      directory: join(sidecar.folder, "journal"),
     });
     expect(await client.call("getBalance", { subject })).toEqual(balances);
     expect(await client.call("listReservations", { subject: { tenant: "acme" } })).toEqual(open);
@@ -108,12 +79,11 @@ describe("after SIGKILL, in the same folder (S27)", () => {
   });
 
   it("what expired meanwhile is free again, and a commit is late (S18, S19)", async () => {
-    const before = await start();
+    const before = sidecar.client;
     const ask = { subject, action, amounts: tokens(900n), ttl: { seconds: 1n, nanos: 0 } };
-    const { reservationId, expiresAt } = await before.client.call("reserve", ask);
-    await kill(before.sidecar);
+    const { reservationId, expiresAt } = await before.call("reserve", ask);
     const past = Number(expiresAt?.seconds ?? 0n) * 1000 + (expiresAt?.nanos ?? 0) / 1e6;
-    const { client } = await start();
+    const client = await restart();
     while (Date.now() <= past) await client.call("getBalance", { subject });
     const { balances } = await client.call("getBalance", { subject });
     expect(balances.find(({ limit }) => limit === "run")?.remainingUnits).toBe(1000n);
@@ -122,13 +92,13 @@ describe("after SIGKILL, in the same folder (S27)", () => {
   });
 
   it("SIGTERM settles what was open, and the next process knows (S27)", async () => {
-    const before = await start();
+    const before = sidecar.client;
     const ask = { subject, action, amounts: tokens(100n), ttl: { seconds: 600n, nanos: 0 } };
-    const { reservationId } = await before.client.call("reserve", ask);
-    before.client.close();
-    before.sidecar.send("SIGTERM");
-    expect((await before.sidecar.ended()).status).toBe(0);
-    const { client } = await start();
+    const { reservationId } = await before.call("reserve", ask);
+    before.close();
+    sidecar.command.send("SIGTERM");
+    expect((await sidecar.command.ended()).status).toBe(0);
+    const client = await restart();
     expect((await client.call("listReservations", { subject })).reservations).toEqual([]);
     const { late } = await client.call("commit", { reservationId, amounts: tokens(20n) });
     expect(late).toBe(true);
@@ -137,22 +107,20 @@ describe("after SIGKILL, in the same folder (S27)", () => {
 
 describe("the folder", () => {
   it("belongs to one process: a second one exits with 1 and names it, and changes nothing", async () => {
-    const { client } = await start();
-    const ended = await runCommand(words("other.sock"));
+    const ended = await runCommand(sidecar.words("other.sock"));
     expect(ended.status).toBe(1);
-    expect(ended.stderr).toContain(
-      `the journal ${join(folder, "journal")} belongs to another process`,
-    );
+    const journal = join(sidecar.folder, "journal");
+    expect(ended.stderr).toContain(`the journal ${journal} belongs to another process`);
     expect(ended.stdout).not.toContain("serving");
-    const { balances } = await client.call("getBalance", { subject });
+    const { balances } = await sidecar.client.call("getBalance", { subject });
     expect(balances.length).toBe(4);
   });
 
   it("is a configuration error where it cannot be used", async () => {
-    await writeFile(join(folder, "file"), "");
-    await chmod(join(folder, "file"), 0o600);
-    const ended = await runCommand(words("s.sock", join(folder, "file")));
+    const file = join(sidecar.folder, "file");
+    await writeFile(file, "");
+    const ended = await runCommand(sidecar.words("other.sock", "file"));
     expect([ended.status, ended.stdout]).toEqual([2, ""]);
-    expect(ended.stderr).toContain(`--journal: the journal ${join(folder, "file")} cannot be used`);
+    expect(ended.stderr).toContain(`--journal: the journal ${file} cannot be used`);
   });
 });
