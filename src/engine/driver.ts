@@ -264,13 +264,14 @@ export function createEngine(options: EngineOptions): Engine {
 const OURSELVES: Call = { caller: { tenant: "", platform: true }, deadline: Infinity };
 
 /** An operation of this call begins to wait. */
-function newTicket({ deadline, cancelled }: Call, now: Now, clock: Clock): Ticket {
+function newTicket(call: Call, now: Now, clock: Clock): Ticket {
+  const { deadline } = call;
   return {
     until: now.mono + Math.max(0, deadline - now.wall),
     isOver: false,
     isPartial: false,
     hasRead: false,
-    isGone: () => (cancelled?.() ?? false) || clock.wall() >= deadline,
+    isGone: () => (call.cancelled?.() ?? false) || clock.wall() >= deadline,
     leads: undefined,
     views: new Map(),
   };
