@@ -105,7 +105,9 @@ export function createLedgerJournal(
     if (!chain) chains.set(family, [ledger]);
     else if (!chain.includes(ledger)) chain.push(ledger);
   };
-  for (const ledger of [...ledgers.values(), ...families.values()].sort(byStart)) noted(ledger);
+  for (const ledger of [...ledgers.values(), ...families.values()].sort(byStart)) {
+    for (let one: Ledger | undefined = ledger; one; one = one.after) noted(one);
+  }
 
   return {
     changed(ledger) {
