@@ -35,7 +35,6 @@ export interface ClusterTopologyOptions {
   readonly defaults: PrimaryDefaults;
   /** The key by which a node with this slot may be probed. */
   readonly probeKey: (slots: ReadonlySet<number>) => string;
-  readonly onNews: () => void;
 }
 
 export function createClusterTopology(options: ClusterTopologyOptions): Topology {
@@ -82,7 +81,7 @@ export function createClusterTopology(options: ClusterTopologyOptions): Topology
       primaries.delete(name); // (CT1)
       primary.close();
     }
-    if (hasMoved) options.onNews(); // (CT2)
+    if (hasMoved) defaults.onNews(); // (CT2)
     defaults.onChange();
   }
 

@@ -10,6 +10,7 @@
  *        grants safe for everybody.
  */
 import type { Confirm } from "./confirm.ts";
+import type { Deployment } from "./deployment.ts";
 import type { Outcome } from "./link.ts";
 
 export const ID_KEY = "imprest:id";
@@ -22,10 +23,7 @@ export interface InstallationOptions {
   readonly learnMs: number;
   /** 128 bits, for the id. */
   readonly mint: () => string;
-  /** Makes the shards that are missing; an error's text where not all of them could be reached. */
-  readonly bear: (windowMs: number) => Promise<string>;
-  /** SET NX. */
-  readonly claim: (id: string) => Promise<Outcome>;
+  readonly deployment: Pick<Deployment, "bear" | "askForId">;
   /** It is another one than before. */
   readonly onNews: () => void;
   readonly onBorn: (windowMs: number) => void;
@@ -39,6 +37,7 @@ export interface Installation {
 }
 
 export function createInstallation(options: InstallationOptions): Installation {
+  const { deployment } = options;
   let seen = "";
   let cause: string | undefined;
   let isBearing = false;
@@ -54,13 +53,13 @@ export function createInstallation(options: InstallationOptions): Installation {
   /** (IN1, IN2) */
   async function found(): Promise<void> {
     const windowMs = seen === "" ? FIRST_WINDOW_MS : options.learnMs; // (IN3)
-    const failure = await options.bear(windowMs);
+    const failure = await deployment.bear(windowMs);
     if (failure !== "") {
       cause = failure;
       return;
     }
     const id = `${options.mint()}:${options.confirm}`;
-    const claimed = await options.claim(id);
+    const claimed = await deployment.askForId(["SET", ID_KEY, id, "NX"]);
     if (claimed.kind === "reply" && claimed.reply === "OK") {
       options.onBorn(windowMs);
       meet(id);

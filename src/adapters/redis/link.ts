@@ -55,6 +55,8 @@ export function createLink({ dial, node, onReady, onLost }: LinkOptions): Link {
   };
   redis.on("error", (error: Error) => {
     lastError = error.message;
+    // While no Sentinel answers there is nothing that could be closed.
+    if (redis.status !== "ready" && !isClosed) onLost?.(causeOf(lastError));
   });
   redis.on("ready", () => {
     attempts = 0;

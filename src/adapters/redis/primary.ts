@@ -9,7 +9,7 @@
 import { createConfirmedLine, type ConfirmedLine } from "./confirmed-line.ts";
 import { neededReplicas, type Confirm } from "./confirm.ts";
 import type { Dial } from "./dial.ts";
-import { inspect } from "./inspection.ts";
+import { inspect, type Inspection } from "./inspection.ts";
 import { parseInfo, replicationOf, type Replication } from "./info.ts";
 import { createLink, type Link, type Outcome, type Words } from "./link.ts";
 import type { StoreHost, StoreKind } from "./store-url.ts";
@@ -52,8 +52,8 @@ export interface Primary {
   readonly control: Link;
   readonly line: ConfirmedLine;
   health(): Health;
-  /** It has channels that stay within a shard of a Cluster. */
-  hasShardedChannels(): boolean;
+  /** What it was when it was last looked at. */
+  inspection(): Inspection | undefined;
   /** Asks who it is, with `more` behind it; resolves with the outcomes of `more`, none if a beat is under way. */
   beat(more: readonly Words[]): Promise<readonly Outcome[]>;
   /** How many replicas have to have a grant before it is spent. */
@@ -70,8 +70,9 @@ export function createPrimary(options: PrimaryOptions): Primary {
   let cause: string | undefined;
   let wasReady = false;
   let beating: number | undefined;
-  let inspected: { readonly at: number; readonly problems: readonly string[] } | undefined;
-  let hasShardedChannels = false;
+  let inspection: Inspection | undefined;
+  let inspectedAt = 0;
+  let isInspectionDue = true;
 
   const become = (next: string): void => {
     if (next === cause) return;
@@ -82,7 +83,7 @@ export function createPrimary(options: PrimaryOptions): Primary {
   const control = createLink({
     ...where,
     onReady() {
-      inspected = undefined;
+      isInspectionDue = true;
       if (wasReady) onNews(); // (PR2)
       wasReady = true;
       options.onReady();
@@ -102,21 +103,19 @@ export function createPrimary(options: PrimaryOptions): Primary {
     if (last?.online !== heard.online) onChange();
   }
 
-  async function problemsNow(): Promise<readonly string[]> {
+  async function problemsNow(): Promise<string> {
     const now = performance.now();
-    const isFresh =
-      inspected !== undefined &&
-      (inspected.problems.length === 0 || now - inspected.at < INSPECT_AGAIN_MS);
-    if (inspected === undefined || !isFresh) {
+    const isHopeful = problemsOf(inspection) !== "" && now - inspectedAt > INSPECT_AGAIN_MS;
+    if (isInspectionDue || isHopeful) {
+      isInspectionDue = false;
       const { kind, fencing } = options;
-      const found = await inspect(control, { kind, fencing, probeKey: options.probeKey() });
-      if (found === undefined) return ["it does not answer"];
-      ({ hasShardedChannels } = found);
-      for (const { isFatal, text } of found.findings) if (!isFatal) options.onWorth(text);
-      const problems = found.findings.filter(({ isFatal }) => isFatal).map(({ text }) => text);
-      inspected = { at: now, problems };
+      inspection = await inspect(control, { kind, fencing, probeKey: options.probeKey() });
+      inspectedAt = now;
+      for (const { isFatal, text } of inspection?.findings ?? []) {
+        if (!isFatal) options.onWorth(text);
+      }
     }
-    return inspected.problems;
+    return problemsOf(inspection);
   }
 
   async function beat(more: readonly Words[]): Promise<readonly Outcome[]> {
@@ -131,7 +130,7 @@ export function createPrimary(options: PrimaryOptions): Primary {
     if (told?.kind === "reply") {
       options.onTrip(performance.now() - started);
       hear(replicationOf(parseInfo(String(told.reply))));
-      const missing = (await problemsNow()).join("; ") || roleProblem();
+      const missing = (await problemsNow()) || roleProblem();
       become(missing === "" && !scripts.isReady() ? scripts.cause() : missing);
     } else become(told?.error ?? "no answer");
     beating = undefined;
@@ -150,7 +149,7 @@ export function createPrimary(options: PrimaryOptions): Primary {
     control,
     line,
     health: () => ({ cause, replication }),
-    hasShardedChannels: () => hasShardedChannels,
+    inspection: () => inspection,
     beat,
     needed,
     demoted() {
@@ -165,3 +164,8 @@ export function createPrimary(options: PrimaryOptions): Primary {
   };
   return primary;
 }
+
+const problemsOf = (inspection: Inspection | undefined): string =>
+  inspection === undefined
+    ? "it does not answer"
+    : inspection.findings.flatMap(({ isFatal, text }) => (isFatal ? [text] : [])).join("; ");

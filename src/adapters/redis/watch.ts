@@ -4,19 +4,17 @@
  */
 import type { Log } from "../../ports/log.ts";
 import type { Rng } from "../../ports/rng.ts";
+import type { Deployment } from "./deployment.ts";
 import { ID_KEY, type Installation } from "./installation.ts";
 import { formatHost } from "./store-url.ts";
-import type { Topology } from "./topology.ts";
 
 const BEAT_MS = 500;
 /** So that a fleet does not ask in step. */
 const JITTER = 0.1;
 
 export interface WatchOptions {
-  readonly topology: Topology;
+  readonly deployment: Deployment;
   readonly installation: Installation;
-  /** Of the key of the installation's id. */
-  readonly idSlot: number;
   /** For the log. */
   readonly store: string;
   readonly log: Log;
@@ -44,7 +42,8 @@ const down = (cause: string | undefined): StoreStatus | undefined =>
   cause === undefined ? undefined : { isUp: false, cause };
 
 export function createWatch(options: WatchOptions): Watch {
-  const { topology, installation, idSlot, store, log, rng } = options;
+  const { deployment, installation, store, log, rng } = options;
+  const { topology } = deployment;
   let status: StoreStatus | undefined;
   let timer: NodeJS.Timeout | undefined;
   let isClosed = false;
@@ -91,10 +90,8 @@ export function createWatch(options: WatchOptions): Watch {
 
   async function beatOnce(): Promise<void> {
     if (status !== undefined && status.cause !== "") topology.refresh();
-    const idAt = topology.ofSlot(idSlot);
     const beats = topology.primaries().map(async (primary) => {
-      const isIdHere = primary === idAt;
-      const [id] = await primary.beat(isIdHere ? [["GET", ID_KEY]] : []);
+      const [id] = await primary.beat(deployment.hasId(primary) ? [["GET", ID_KEY]] : []);
       if (id !== undefined && primary.health().cause === "") await installation.hear(id);
       judge();
     });
