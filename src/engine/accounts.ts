@@ -11,7 +11,7 @@
  *        period over. A lease that a reload puts aside before its period is over stays on a shelf.
  *   AC5  Periods never go back, whatever the wall clock does.
  */
-import { freshView, type LedgerSpec } from "../core/lease/ledger.ts";
+import { freshView, viewUnder, type LedgerSpec } from "../core/lease/ledger.ts";
 import type { CompiledLimit } from "../core/policy/compile.ts";
 import { PLATFORM_UID } from "../core/scope.ts";
 import { MAX_UNITS } from "../core/units.ts";
@@ -94,7 +94,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
     if (!rebound && now.latest < lease.spec.end && !spentOnce) return;
     const spec = specs.at(tenant, limit, account.bucket, now.latest); // (AC5)
     if (spec.key === lease.spec.key && !spentOnce) {
-      lease.spec = spec;
+      respec(lease, spec);
       Object.assign(lease, periodsOf(tenant, limit, spec, account.bucket));
       refresh(lease);
     } else {
@@ -138,7 +138,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
   ): Lease {
     const held = funds.held(spec);
     if (held) {
-      held.spec = spec;
+      respec(held, spec);
       held.retired = false;
       refresh(held);
       return held;
@@ -146,7 +146,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
     const shelved = shelf.get(spec.key);
     shelf.delete(spec.key);
     if (shelved) {
-      shelved.lease.spec = spec;
+      respec(shelved.lease, spec);
       shelved.lease.retired = false;
       refresh(shelved.lease);
       return shelved.lease;
@@ -155,6 +155,12 @@ export function createAccounts(options: AccountsOptions): Accounts {
     const lease = createLease(spec, freshView(spec, now.mono), now.mono, periods);
     refresh(lease);
     return lease;
+  }
+
+  /** A store in the process is asked in the same turn. */
+  function respec(lease: Lease, spec: LedgerSpec): void {
+    if (funds.isShared) lease.view = viewUnder(lease.view, lease.spec, spec);
+    lease.spec = spec;
   }
 
   /** What the period before leaves to this one changes as reservations of it settle. */

@@ -72,9 +72,9 @@ export function findShares(
  * How many units are worth waiting for before a commit is refused or cut: all of them, and, where the limit
  * charges what is left, then that. 0: none.
  */
-function worthWaiting(
+export function worthWaiting(
   { core, turn }: { readonly core: Core; readonly turn: Turn },
-  { limit, lease }: Hold,
+  { limit, lease }: Pick<Hold, "limit" | "lease">,
   units: Units,
 ): Units {
   const { ticket, now } = turn;

@@ -5,21 +5,26 @@ import type { ConsumeAnswer } from "../core/verdict.ts";
 import type { Done } from "../ports/quota.ts";
 import { countCall, decide, holdAll } from "./admit.ts";
 import { isRefused, type Case, type Decided } from "./case.ts";
-import { chargeConsumed } from "./charge.ts";
+import { chargeConsumed, worthWaiting } from "./charge.ts";
 import type { Core } from "./core.ts";
 import { recordEnding } from "./ending.ts";
+import { free } from "./lease.ts";
 import { openLeases, standingsOf } from "./places.ts";
 import { prepare } from "./prepare.ts";
 import type { Hold } from "./reservations.ts";
 import { newRuling } from "./ruling.ts";
-import type { Turn } from "./turn.ts";
+import type { Standing } from "./standing.ts";
+import type { Turn, Want } from "./turn.ts";
 import { capsAt, decision } from "./verdicts.ts";
 
 export function consume(core: Core, turn: Turn, op: Consume, done: Done<ConsumeAnswer>): void {
   const asked = prepare(core, turn.caller, op, "consume");
   if (isRejection(asked)) return done(asked);
   const the: Case = { core, turn, now: turn.now, asked };
-  if (op.alreadySpent) return done(consumeSpent(the, op));
+  if (op.alreadySpent) {
+    const answer = consumeSpent(the, op);
+    return answer && done(answer);
+  }
   const decided = decide(the, 0);
   if (!decided) return;
   if (isRejection(decided)) done(decided);
@@ -30,9 +35,14 @@ export function consume(core: Core, turn: Turn, op: Consume, done: Done<ConsumeA
 }
 
 /** What has happened already: nothing is refused, the overage rules apply (S29a). */
-function consumeSpent(the: Case, op: Consume): ConsumeAnswer | Rejection {
+function consumeSpent(the: Case, op: Consume): ConsumeAnswer | Rejection | undefined {
   const standings = openLeases(the, standingsOf(the));
   if (isRejection(standings)) return standings;
+  const lacking = capped(the, standings);
+  if (lacking) {
+    the.turn.suspend({ wants: [lacking], ttlMs: 0 });
+    return undefined;
+  }
   const holds: Hold[] = [];
   for (const { limit, bucket, lease, scope } of standings) {
     if (!lease || lease.spec.kind === "slots") continue;
@@ -41,6 +51,17 @@ function consumeSpent(the: Case, op: Consume): ConsumeAnswer | Rejection {
     holds.push({ limit, bucket, lease, scope, meter: limit.meter, held: 0, charged: 0 });
   }
   return charge(the, op, { standings, ruling: newRuling() }, holds);
+}
+
+/** What a limit that charges no more than is left has to be asked for first. */
+function capped(the: Case, standings: readonly Standing[]): Want | undefined {
+  for (const { limit, lease, need } of standings) {
+    if (!lease || limit.mode !== "enforce" || limit.rule.overage !== "cap") continue;
+    if (free(lease) >= need) continue;
+    const units = worthWaiting(the, { limit, lease }, need);
+    if (units > 0) return { lease, units };
+  }
+  return undefined;
 }
 
 // Past this line nothing is refused.

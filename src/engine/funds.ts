@@ -14,7 +14,7 @@ import type { DurationMs, EpochMs } from "../core/time.ts";
 import type { Units } from "../core/units.ts";
 import type { Keeper, Recovered } from "../ports/journal.ts";
 import type { LeaseStore, StoreFault } from "../ports/lease-store.ts";
-import { block, free, returnFree, type Lease } from "./lease.ts";
+import { block, forgetTold, free, noteTold, returnFree, type Lease } from "./lease.ts";
 import type { Now } from "./now.ts";
 import type { Standing } from "./standing.ts";
 import type { Ticket, Turn, Wait } from "./turn.ts";
@@ -190,8 +190,7 @@ function learn(lease: Lease, answer: LedgerAnswer, sent: LedgerBlock): void {
   lease.view = answer.view;
   if (answer.folded) return foldOff(lease, answer.granted, sent);
   lease.granted = Math.max(lease.granted, answer.granted);
-  lease.toldSpent = Math.max(lease.toldSpent, sent.spent);
-  lease.toldBeyond = Math.max(lease.toldBeyond, sent.beyond);
+  noteTold(lease, sent);
 }
 
 /** What was sent is folded at the store: what came after it stays here. */
@@ -202,6 +201,5 @@ function foldOff(lease: Lease, granted: Units, sent: LedgerBlock): void {
   lease.beyond -= sent.beyond;
   lease.overage -= sent.overage;
   lease.refunded -= sent.refunded;
-  lease.toldSpent = 0;
-  lease.toldBeyond = 0;
+  forgetTold(lease);
 }

@@ -16,7 +16,7 @@ import { assert } from "../core/assert.ts";
 import type { LedgerBlock, LedgerSpec, LedgerView } from "../core/lease/ledger.ts";
 import { refill } from "../core/limit/rate.ts";
 import { MAX_UNITS, type Units } from "../core/units.ts";
-import type { Stock } from "./holder/stock.ts";
+import { uncredited, type Stock } from "./holder/stock.ts";
 
 /** Changed in place: one owner, the engine. */
 export interface Lease {
@@ -35,9 +35,12 @@ export interface Lease {
   pending: Units;
   /** Part of `reserved`: expired, shown as charged, settled at the end of grace (S18). */
   lapsed: Units;
-  /** Parts of `spent` and `beyond` that the store has heard of. */
+  /** Parts of the totals that the store has heard of, as its view has them. */
   toldSpent: Units;
   toldBeyond: Units;
+  toldReturned: Units;
+  toldOverage: Units;
+  toldRefunded: Units;
   /** Slots and `once` budgets: who holds them, by deadline. */
   readonly takers: Set<{ readonly deadline: number }>;
   /** Reservations that can still change this lease. */
@@ -87,6 +90,9 @@ export const createLease = (
   lapsed: 0,
   toldSpent: 0,
   toldBeyond: 0,
+  toldReturned: 0,
+  toldOverage: 0,
+  toldRefunded: 0,
   takers: hasTakers(spec) ? new Set() : NOBODY,
   holds: 0,
   usedAt: mono,
@@ -96,6 +102,9 @@ export const createLease = (
   retired: false,
   stock: undefined,
 });
+
+/** Of a rate: units that are this holder's, and have not accrued yet. */
+export const booked = ({ stock }: Lease): Units => (stock ? uncredited(stock) : 0);
 
 /** Whether its view is the store's word, and not a guess. */
 export const isHeard = ({ stock }: Lease): boolean => stock === undefined || stock.heard;
@@ -113,9 +122,16 @@ export const settled = (lease: Lease): Units =>
  * is included. Negative: debt, or a lowered limit.
  */
 export function available(lease: Lease, mono: number): number {
-  const here = free(lease) - (lease.beyond - lease.toldBeyond);
-  return Math.max(levelAt(lease.spec, lease.view, mono) + here, -MAX_UNITS);
+  const { spec, view } = lease;
+  const level = levelAt(spec, view, mono) + booked(lease);
+  const back = comingBack(lease);
+  const there = view.rate ? Math.min(level + back, Math.max(level, spec.capacity)) : level + back;
+  return Math.max(there + free(lease) - (lease.beyond - lease.toldBeyond), -MAX_UNITS);
 }
+
+/** Units that are no longer out here, and of which the store has not heard. */
+export const comingBack = (lease: Lease): Units =>
+  lease.returned - lease.toldReturned + (lease.refunded - lease.toldRefunded);
 
 /** What the store could grant at `mono`, if nobody takes anything. */
 export function levelAt(spec: LedgerSpec, view: LedgerView, mono: number): number {
@@ -126,8 +142,12 @@ export function levelAt(spec: LedgerSpec, view: LedgerView, mono: number): numbe
 }
 
 /** Overage that blocks the limit until it is paid. */
-export const debt = (lease: Lease, mono: number): Units =>
-  lease.view.rate ? Math.max(0, -available(lease, mono)) : lease.view.debt;
+export function debt(lease: Lease, mono: number): Units {
+  const { view, overage, toldOverage } = lease;
+  if (!view.rate && view.debt === 0 && overage === toldOverage) return 0;
+  const most = Math.max(0, -available(lease, mono));
+  return view.rate ? most : Math.min(view.debt + overage - toldOverage, most);
+}
 
 const isRate = (lease: Lease): boolean => lease.spec.kind === "rate";
 
@@ -202,10 +222,29 @@ export function rebase(lease: Lease): void {
   lease.beyond = lease.reserved;
   lease.overage = 0;
   lease.refunded = 0;
-  lease.toldSpent = 0;
-  lease.toldBeyond = 0;
+  forgetTold(lease);
   lease.dirty = true;
 }
+
+/** The totals begin anew, and the store has heard of none of them. */
+export function forgetTold(lease: Lease): void {
+  lease.toldSpent = 0;
+  lease.toldBeyond = 0;
+  lease.toldReturned = 0;
+  lease.toldOverage = 0;
+  lease.toldRefunded = 0;
+}
+
+/** The store's view counts what a message said. */
+export function noteTold(lease: Lease, said: Totals): void {
+  lease.toldSpent = Math.max(lease.toldSpent, said.spent);
+  lease.toldBeyond = Math.max(lease.toldBeyond, said.beyond);
+  lease.toldReturned = Math.max(lease.toldReturned, said.returned);
+  lease.toldOverage = Math.max(lease.toldOverage, said.overage);
+  lease.toldRefunded = Math.max(lease.toldRefunded, said.refunded);
+}
+
+type Totals = Pick<LedgerBlock, "spent" | "beyond" | "returned" | "overage" | "refunded">;
 
 /** The lease's part of a message. */
 export function block(lease: Lease, need: Units, close = false): LedgerBlock {

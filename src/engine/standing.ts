@@ -10,7 +10,7 @@ import type { Refusal } from "../core/refusal.ts";
 import { waitFor } from "../core/limit/rate.ts";
 import { MAX_UNITS, type Units } from "../core/units.ts";
 import type { DenyReason, LimitStatus } from "../core/verdict.ts";
-import { available, debt, free, settled, type Lease } from "./lease.ts";
+import { available, booked, comingBack, debt, free, settled, type Lease } from "./lease.ts";
 import type { Now } from "./now.ts";
 
 export interface Standing {
@@ -111,7 +111,8 @@ export function exhausted(standing: Standing, now: Now): Refusal {
     return refusalAt(standing, { reason: "CONCURRENCY_EXHAUSTED", waitMs }, now);
   }
   const { rate } = lease.view;
-  const lacking = need - free(lease) + (lease.beyond - lease.toldBeyond);
+  const here = free(lease) + comingBack(lease) + booked(lease);
+  const lacking = need - here + (lease.beyond - lease.toldBeyond);
   const waitMs = rate && waitFor(rate, lease.spec.refill, lacking, now.mono);
   return refusalAt(standing, { reason: "RATE_LIMITED", waitMs }, now);
 }

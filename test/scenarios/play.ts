@@ -22,14 +22,16 @@ export interface Outcome {
 }
 
 interface Stage {
+  /** On the reference of a fleet's store. */
+  readonly shared: boolean;
   harness: Harness | undefined;
   policy: string;
   readonly names: Map<string, string>;
 }
 
 /** Plays every step. Throws where a step cannot be read, with its line. */
-export function play(file: string, scenario: Scenario): readonly Outcome[] {
-  const stage: Stage = { harness: undefined, policy: "", names: new Map() };
+export function play(file: string, scenario: Scenario, shared = false): readonly Outcome[] {
+  const stage: Stage = { shared, harness: undefined, policy: "", names: new Map() };
   return scenario.steps.flatMap((step) => {
     try {
       const [, times, command = step.command] = /^(\d+)x (.*)$/.exec(step.command) ?? [];
@@ -49,14 +51,17 @@ function playStep(stage: Stage, step: Step): Outcome | undefined {
     return undefined;
   }
   if (verb === "remember" && stage.harness === undefined) {
-    stage.harness = engineWith(stage.policy, { idempotencyKeys: Number(argument) });
+    stage.harness = engineWith(stage.policy, {
+      shared: stage.shared,
+      idempotencyKeys: Number(argument),
+    });
     return undefined;
   }
   if (verb === "at" && stage.harness === undefined) {
-    stage.harness = engineWith(stage.policy, { now: argument });
+    stage.harness = engineWith(stage.policy, { shared: stage.shared, now: argument });
     return undefined;
   }
-  const harness = (stage.harness ??= engineWith(stage.policy));
+  const harness = (stage.harness ??= engineWith(stage.policy, { shared: stage.shared }));
   if (moveTime(harness, verb, argument)) return undefined;
   if (verb === "reload") {
     harness.reload(step.block);

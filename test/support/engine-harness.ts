@@ -18,6 +18,7 @@ import type { Telemetry } from "../../src/ports/telemetry.ts";
 import { aCall, aSubject, type SubjectLike } from "./builders.ts";
 import { createJournalInMemory, type JournalInMemory } from "./journal-in-memory.ts";
 import { createManualClock, type ManualClock } from "./manual-clock.ts";
+import { createReferenceStore } from "./reference-store.ts";
 import { createSeededRng } from "./seeded-rng.ts";
 
 /** The answer that belongs to an operation. */
@@ -51,6 +52,8 @@ export interface HarnessOptions {
   readonly now?: string | number;
   readonly idempotencyKeys?: number;
   readonly seed?: number;
+  /** Units are kept by the reference of a fleet's store. */
+  readonly shared?: boolean;
   /** Keep a journal. Answers then wait for its write. */
   readonly journal?: boolean;
 }
@@ -79,7 +82,9 @@ export function engineWith(policy: string | PolicyDocument, options: HarnessOpti
       calendar: createCalendar(),
       clock: own,
       rng,
-      store: createMemoryLeaseStore(own, kept),
+      store: options.shared
+        ? { shared: createReferenceStore(own), label: "test" }
+        : createMemoryLeaseStore(own, kept),
       log: { debug() {}, info() {}, warn() {}, error() {} },
       telemetry: createCountingTelemetry(counters),
       idempotencyKeys: options.idempotencyKeys ?? 100_000,
@@ -88,11 +93,14 @@ export function engineWith(policy: string | PolicyDocument, options: HarnessOpti
     });
   }
   let engine = startEngine(clock);
+  if (options.shared) clock.advance(0);
 
   const answerOf = <T>(what: string, start: (done: Done<T>) => void): T | Rejection => {
     const answers: (T | Rejection)[] = [];
     start((answer) => answers.push(answer));
     clock.settle();
+    for (let i = 0; options.shared && answers.length === 0 && i < 20; i++) clock.advance(0);
+    for (let i = 0; options.shared && i < 4; i++) clock.advance(0);
     const answer = answers[0];
     if (answer === undefined || answers.length > 1) {
       throw new Error(`${what} was answered ${answers.length} times in its turn`);

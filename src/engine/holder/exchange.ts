@@ -12,7 +12,7 @@ import type { BlockReply, SyncBlock, SyncMessage, SyncReply } from "../../core/l
 import type { StoreFault } from "../../ports/lease-store.ts";
 import type { Timed } from "../deadline-heap.ts";
 import { isFault } from "../funds.ts";
-import { rebase } from "../lease.ts";
+import { noteTold, rebase } from "../lease.ts";
 import { about, patience, storeTime, type HolderState, type Waiting } from "./state.ts";
 import { blockOf, credit, endOfLease, HORIZON, outOf, thaw } from "./stock.ts";
 import type { Asking, Stock } from "./stock.ts";
@@ -198,10 +198,8 @@ function hearView(state: HolderState, stock: Stock, { block, said }: Heard): voi
     stock.witness = { fence, version, used: said.used };
   }
   lease.view = view.rate ? { ...view, rate: { ...view.rate, at: mono } } : view;
-  lease.toldSpent = Math.max(lease.toldSpent, block.spent);
-  lease.toldBeyond = Math.max(lease.toldBeyond, block.beyond);
-  stock.toldOverage = Math.max(stock.toldOverage, block.overage);
-  stock.toldRefunded = Math.max(stock.toldRefunded, block.refunded);
+  noteTold(lease, block);
+  stock.toldVersion = Math.max(stock.toldVersion, block.spec.version);
   stock.learningUntil = said.learningMs > 0 ? mono + said.learningMs : -Infinity;
   if (said.learningMs > 0 && state.wasUp) {
     state.recoveringUntil = Math.max(state.recoveringUntil, stock.learningUntil);
@@ -254,8 +252,6 @@ export function startAnew(state: HolderState): void {
     stock.slices = [];
     stock.frozen = 0;
     rebase(stock.lease);
-    stock.toldOverage = 0;
-    stock.toldRefunded = 0;
     stock.id = state.mint();
     stock.seq = 0;
     stock.heard = false;

@@ -34,7 +34,7 @@ import { isLost, patience, type HolderState } from "./state.ts";
 import { freeze, isLasting, newStock, outOf, ripen, type Stock } from "./stock.ts";
 import { createStoreClock } from "./store-clock.ts";
 import { createHolderKeeper, nameOf, predecessor, retireAll, succeed } from "./succession.ts";
-import { askForWaiters, byShard, fitsHere, serve } from "./waiters.ts";
+import { askForWaiters, byShard, fitsHere, isHopeless, isShort, serve } from "./waiters.ts";
 import { giveWay, hasten, nextLook, tend } from "./upkeep.ts";
 
 export interface HolderOptions {
@@ -243,7 +243,9 @@ export function createHolder(options: HolderOptions): Funds {
       if (stock.waits > 0 && units > 0 && !turn.ticket) queues = true;
       if (fitsHere(state, { stock, units }, ttlMs)) continue;
       fits = false;
+      const want = { stock, units };
       isVain ||= units > 0 && isRefused(stock, units, mono);
+      isVain ||= isShort(state, want) && isHopeless(state, want);
       state.touched.add(stock);
     }
     if (fits && !queues) return "granted";
@@ -260,11 +262,9 @@ export function createHolder(options: HolderOptions): Funds {
       since,
     }));
     let retryAt = mono;
-    for (const { stock, units } of wants) {
-      stock.waits++;
-      if (stock.shortUntil > mono && units >= stock.shortFrom) {
-        retryAt = Math.max(retryAt, stock.shortUntil);
-      }
+    for (const want of wants) {
+      want.stock.waits++;
+      if (isShort(state, want)) retryAt = Math.max(retryAt, want.stock.shortUntil);
     }
     ticket.until = Math.min(ticket.until, mono + patience(state));
     state.waiters.push({

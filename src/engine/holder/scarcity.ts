@@ -6,11 +6,12 @@
  * 4 s, unless a hint comes. Of a limit that is not dry only what was refused is refused again, for 100 ms at
  * first.
  *
- *   SK1  Units that are here are never refused by what was heard before.
+ *   SK1  Units that are here, or on their way back from here, are never refused by what was heard before.
  *   SK2  A store that is learning has refused nothing: that silence ends with the learning.
+ *   SK3  A rate refills: what was refused is asked for again once it should be there.
  */
 import type { Units } from "../../core/units.ts";
-import { free } from "../lease.ts";
+import { available, comingBack, free } from "../lease.ts";
 import { about, type HolderState } from "./state.ts";
 import type { Stock } from "./stock.ts";
 
@@ -30,6 +31,11 @@ export const isHushed = (stock: Stock, units: Units, until: number, mono: number
 
 /** Nothing is to be learnt from asking for so much now. */
 export const isRefused = (stock: Stock, units: Units, mono: number): boolean =>
+  comingBack(stock.lease) === 0 &&
+  isVain(stock, units, mono) &&
+  (stock.lease.spec.kind !== "rate" || units > available(stock.lease, mono)); // (SK3)
+
+const isVain = (stock: Stock, units: Units, mono: number): boolean =>
   isHushed(stock, units, stock.quietUntil, mono) ||
   (!stock.dry && stock.quietUntil > mono && units >= stock.quietFrom && free(stock.lease) < units); // (SK1)
 

@@ -53,9 +53,8 @@ export interface Stock extends Timed {
   coveredUntil: number;
   /** Longest ttl of a reservation on it. */
   longestTtl: number;
-  /** Parts of the lease's totals that the store has heard of. */
-  toldOverage: Units;
-  toldRefunded: Units;
+  /** Of the spec that the store has heard of. */
+  toldVersion: number;
   readonly demand: Demand;
   /** How far ahead to ask; 0: direct. */
   horizon: number;
@@ -120,8 +119,7 @@ export const newStock = (lease: Lease, uid: string, id: string, mono: number): S
   expiresAt: NEVER,
   coveredUntil: NEVER,
   longestTtl: 0,
-  toldOverage: 0,
-  toldRefunded: 0,
+  toldVersion: lease.spec.version,
   demand: newDemand(mono),
   horizon: HORIZON,
   learningUntil: NEVER,
@@ -162,7 +160,7 @@ export const isLasting = (stock: Stock): boolean =>
   stock.lease.spec.kind === "slots" || isOnce(stock);
 
 /** Granted, and not yet to be spent. */
-function uncredited({ slices, frozen }: Stock): Units {
+export function uncredited({ slices, frozen }: Stock): Units {
   let units = frozen;
   for (const slice of slices) units += slice.units;
   return units;
@@ -305,7 +303,8 @@ function openFor(stock: Stock, { mono, ttlMs }: Moment): number {
   if (!isLasting(stock)) return 0;
   let latest = mono;
   for (const { deadline } of stock.lease.takers) latest = Math.max(latest, deadline);
-  return Math.ceil(Math.max(latest - mono, ttlMs + stock.longestTtl));
+  const openMs = Math.max(latest - mono, ttlMs + stock.longestTtl);
+  return Math.ceil((openMs + 5) / (1 - DRIFT)) + 1;
 }
 
 /** How long the ledger is of use: past its end a late commit may still come (S19). */

@@ -171,9 +171,10 @@ export function hasten(state: HolderState, stock: Stock): void {
   const { mono } = state.now;
   if (!lease.dirty) return;
   let within = stock.sentAt + about(state, 2_000, 0.2);
-  if (lease.overage > stock.toldOverage) within = mono; // others must hear of a debt
+  // Others must hear of a debt, and of numbers that are newer than theirs.
+  if (lease.overage > lease.toldOverage || lease.spec.version > stock.toldVersion) within = mono;
   const isShortRate = lease.spec.kind === "rate" && stock.horizon < 2_000;
-  if (isShortRate && lease.refunded > stock.toldRefunded) within = stock.sentAt + REFUND;
+  if (isShortRate && lease.refunded > lease.toldRefunded) within = stock.sentAt + REFUND;
   if (isUncovered(stock, mono)) within = mono;
   stock.settleAt = Math.min(stock.settleAt, Math.max(within, mono));
 }

@@ -10,7 +10,7 @@
  *   WA5  Nobody waits for units that nobody has.
  */
 import type { Units } from "../../core/units.ts";
-import { free } from "../lease.ts";
+import { available, free } from "../lease.ts";
 import { send, type Part } from "./exchange.ts";
 import { isHushed, isRefused, noteRefusal } from "./scarcity.ts";
 import { isLost, storeTime, type HolderState, type Waiting } from "./state.ts";
@@ -59,7 +59,7 @@ function goesOn(state: HolderState, waiting: Waiting, blocked: ReadonlySet<Stock
     state.now.mono >= ticket.until ||
     ticket.isGone() ||
     isLost(state) ||
-    (waiting.isMine && wants.some((want) => isHopeless(state, want, ticket.until)));
+    (waiting.isMine && wants.some((want) => isHopeless(state, want)));
   if (isOver) tellRefusal(state, waiting);
   if (!isOver && !isKnown(state, waiting)) return false;
   ticket.isOver = true;
@@ -70,19 +70,21 @@ function goesOn(state: HolderState, waiting: Waiting, blocked: ReadonlySet<Stock
  * Right after an answer: whether the units cannot come in time, even if every other holder gave back all it has
  * (WA5). What they hold for reservations is taken for idle here: it is never less than what could come.
  */
-function isHopeless(
+export function isHopeless({ now }: HolderState, { stock, units }: Waiting["wants"][number]): boolean {
+  const { lease } = stock;
+  if (units === 0 || !stock.heard || stock.learningUntil > now.mono || stock.inFlight) return false;
+  const elsewhere = Math.max(0, lease.view.out - outOf(stock));
+  return units > available(lease, now.mono) + elsewhere;
+}
+
+/** Somebody has just been refused as much: only a hint, or time, can have changed that. */
+export const isShort = (
   { now }: HolderState,
   { stock, units }: Waiting["wants"][number],
-  until: number,
-): boolean {
-  const { lease } = stock;
-  const { view, spec } = lease;
-  if (units === 0 || !stock.heard || stock.learningUntil > now.mono || stock.inFlight) return false;
-  const wait = Math.max(0, until - now.mono);
-  const refilled = view.rate ? Math.ceil((spec.refill.units * wait) / spec.refill.everyMs) + 1 : 0;
-  const elsewhere = Math.max(0, view.out - lease.reserved);
-  return units > view.available + elsewhere + refilled;
-}
+): boolean =>
+  stock.shortUntil > now.mono &&
+  units >= stock.shortFrom &&
+  units > available(stock.lease, now.mono);
 
 /** Of a dry limit it is known that asking brings nothing. */
 const isKnown = ({ now }: HolderState, { asked, wants }: Waiting): boolean =>
@@ -93,7 +95,7 @@ const isKnown = ({ now }: HolderState, { asked, wants }: Waiting): boolean =>
 function tellRefusal(state: HolderState, { wants }: Waiting): void {
   if (isLost(state)) return;
   for (const { stock, units } of wants) {
-    if (units === 0 || free(stock.lease) >= units || (stock.dry && stock.shown >= units)) continue;
+    if (units === 0 || free(stock.lease) >= units || stock.shown >= units) continue;
     noteRefusal(state, stock, units);
   }
 }

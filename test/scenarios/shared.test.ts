@@ -1,0 +1,64 @@
+/**
+ * The same scenarios on a store that a fleet shares: one engine alone must answer as it does on the embedded one.
+ * What a holder keeps in stock is shown in a balance (`leased`, `local_available`) and in `source`; those facts are
+ * not compared.
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import { basename } from "node:path";
+import { describe, expect, test } from "vitest";
+import { renderFact } from "./facts.ts";
+import { play } from "./play.ts";
+import { parseScenarioFile } from "./scenario-file.ts";
+
+const HERE = new URL(".", import.meta.url);
+
+/** Titles that go otherwise there, and why. */
+const OTHERWISE = new Map([
+  [
+    "S11: shadow limits of every kind",
+    "a rate that is short is refilled with a lease, a moment later",
+  ],
+  [
+    "overage that no free unit covered is counted by meter",
+    "a commit waits for no lease: what none here covers is overage until the store has heard of it",
+  ],
+  [
+    "policy.md, rate: a burst below the rate is a legal capacity",
+    "a request that comes a moment early waits for the refill",
+  ],
+  [
+    "a rate keeps what is used through an edit: 40 of 100 are gone, so 10 of 50 are left",
+    "the lease that is here is weighed against the new burst once the store has heard of it",
+  ],
+  [
+    "policy.md, rollover: unspent units pass into the next period, up to a bound",
+    "a balance of a period that nobody has used yet does not show what is carried",
+  ],
+  [
+    "S23, carry_debt: what is owed at the period's end passes into the next",
+    "a balance of a period that nobody has used yet does not show what is carried",
+  ],
+  [
+    "S23, carry_debt: a debt above a whole period is carried on and on",
+    "a balance of a period that nobody has used yet does not show what is carried",
+  ],
+]);
+
+for (const file of readdirSync(HERE).filter((name) => name.endsWith(".txt"))) {
+  const path = `test/scenarios/${file}`;
+  const scenarios = parseScenarioFile(path, readFileSync(new URL(file, HERE), "utf8"));
+  describe(`${basename(file, ".txt")}, shared`, () => {
+    for (const scenario of scenarios) {
+      const why = OTHERWISE.get(scenario.title);
+      test.skipIf(why !== undefined)(`${scenario.title}${why ? ` (skipped: ${why})` : ""}`, () => {
+        const differing = play(path, scenario, true)
+          .filter(({ agrees, step }) => !agrees && !/leased=|source lease/.test(step.expected))
+          .map(
+            ({ step, actual }) =>
+              `${step.line}: ${step.command}: ${actual.map(renderFact).join(", ")}`,
+          );
+        expect(differing).toEqual([]);
+      });
+    }
+  });
+}
