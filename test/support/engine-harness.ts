@@ -75,6 +75,19 @@ export function engineWith(policy: string | PolicyDocument, options: HarnessOpti
   const rng = createSeededRng(options.seed ?? 1);
   let document = typeof policy === "string" ? aPolicy(policy) : policy;
 
+  const shared = options.shared ? createReferenceStore(clock) : undefined;
+
+  let lives = 0;
+  /** A process has a monotonic clock of its own, and what it was to do soon ends with it. */
+  function ownClock(origin: number): Clock {
+    const life = ++lives;
+    return {
+      ...clock,
+      mono: () => clock.mono() - origin,
+      soon: (task) => clock.soon(() => life === lives && task()),
+    };
+  }
+
   function startEngine(own: Clock): Engine {
     const kept = options.journal ? journal.open() : undefined;
     return createEngine({
@@ -82,9 +95,7 @@ export function engineWith(policy: string | PolicyDocument, options: HarnessOpti
       calendar: createCalendar(),
       clock: own,
       rng,
-      store: options.shared
-        ? { shared: createReferenceStore(own), label: "test" }
-        : createMemoryLeaseStore(own, kept),
+      store: shared ? { shared, label: "test" } : createMemoryLeaseStore(own, kept),
       log: { debug() {}, info() {}, warn() {}, error() {} },
       telemetry: createCountingTelemetry(counters),
       idempotencyKeys: options.idempotencyKeys ?? 100_000,
@@ -92,8 +103,8 @@ export function engineWith(policy: string | PolicyDocument, options: HarnessOpti
       ...(kept && { journal: kept }),
     });
   }
-  let engine = startEngine(clock);
-  if (options.shared) clock.advance(0);
+  let engine = startEngine(ownClock(0));
+  if (shared) clock.advance(0);
 
   const answerOf = <T>(what: string, start: (done: Done<T>) => void): T | Rejection => {
     const answers: (T | Rejection)[] = [];
@@ -158,8 +169,8 @@ export function engineWith(policy: string | PolicyDocument, options: HarnessOpti
     restart(next) {
       engine.stop();
       if (next !== undefined) document = aPolicy(next);
-      const origin = clock.mono() - 5;
-      engine = startEngine({ ...clock, mono: () => clock.mono() - origin });
+      engine = startEngine(ownClock(clock.mono() - 5));
+      if (shared) clock.advance(0);
     },
   };
 }
