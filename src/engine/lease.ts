@@ -16,7 +16,7 @@ import { assert } from "../core/assert.ts";
 import type { LedgerBlock, LedgerSpec, LedgerView } from "../core/lease/ledger.ts";
 import { refill } from "../core/limit/rate.ts";
 import { MAX_UNITS, type Units } from "../core/units.ts";
-import { uncredited, type Stock } from "./holder/stock.ts";
+import type { Stock } from "./holder/stock.ts";
 
 /** Changed in place: one owner, the engine. */
 export interface Lease {
@@ -103,8 +103,13 @@ export const createLease = (
   stock: undefined,
 });
 
-/** Of a rate: units that are this holder's, and have not accrued yet. */
-export const booked = ({ stock }: Lease): Units => (stock ? uncredited(stock) : 0);
+/** Units that were granted here, and may not be spent yet: they have to accrue, or the store to be heard. */
+export function booked({ stock }: Lease): Units {
+  if (!stock) return 0;
+  let units = stock.frozen;
+  for (const slice of stock.slices) units += slice.units;
+  return units;
+}
 
 /** Whether its view is the store's word, and not a guess. */
 export const isHeard = ({ stock }: Lease): boolean => stock === undefined || stock.heard;

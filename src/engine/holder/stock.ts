@@ -12,7 +12,7 @@
 import type { Closing, SyncBlock, Witness } from "../../core/lease/message.ts";
 import { MAX_UNITS, type Units } from "../../core/units.ts";
 import type { Timed } from "../deadline-heap.ts";
-import { free, returnFree, type Lease } from "../lease.ts";
+import { booked, free, returnFree, type Lease } from "../lease.ts";
 import { GRACE } from "../reservations.ts";
 import { demandAt, forecast, newDemand, type Demand } from "./demand.ts";
 import type { Sent } from "./exchange.ts";
@@ -159,23 +159,16 @@ export const isTimed = (stock: Stock): boolean =>
 export const isLasting = (stock: Stock): boolean =>
   stock.lease.spec.kind === "slots" || isOnce(stock);
 
-/** Granted, and not yet to be spent. */
-export function uncredited({ slices, frozen }: Stock): Units {
-  let units = frozen;
-  for (const slice of slices) units += slice.units;
-  return units;
-}
-
 /** Total granted, as the store counts it (ST2). */
-export const reported = (stock: Stock): Units => stock.lease.granted + uncredited(stock);
+export const reported = (stock: Stock): Units => stock.lease.granted + booked(stock.lease);
 
 /** What the store has debited for this holder and has heard of neither as spent nor as returned. */
 export const outOf = (stock: Stock): Units =>
-  free(stock.lease) + stock.lease.reserved + uncredited(stock);
+  free(stock.lease) + stock.lease.reserved + booked(stock.lease);
 
 /** Whether as much is booked, and only has to accrue. */
 export const isBooked = (stock: Stock, need: Units): boolean =>
-  stock.slices.length > 0 && free(stock.lease) + uncredited(stock) >= need;
+  stock.slices.length > 0 && free(stock.lease) + booked(stock.lease) >= need;
 
 /** Until the next unit of a slice accrues; Infinity: there is none. */
 export function nextAccrual({ slices }: Stock, mono: number): number {

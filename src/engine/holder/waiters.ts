@@ -70,7 +70,10 @@ function goesOn(state: HolderState, waiting: Waiting, blocked: ReadonlySet<Stock
  * Right after an answer: whether the units cannot come in time, even if every other holder gave back all it has
  * (WA5). What they hold for reservations is taken for idle here: it is never less than what could come.
  */
-export function isHopeless({ now }: HolderState, { stock, units }: Waiting["wants"][number]): boolean {
+export function isHopeless(
+  { now }: HolderState,
+  { stock, units }: Waiting["wants"][number],
+): boolean {
   const { lease } = stock;
   if (units === 0 || !stock.heard || stock.learningUntil > now.mono || stock.inFlight) return false;
   const elsewhere = Math.max(0, lease.view.out - outOf(stock));
