@@ -3,9 +3,10 @@
  * of the lease protocol, a round trip away. Nothing fails here; the simulator is for that.
  */
 import { createCalendar } from "../../src/adapters/calendar/calendar.ts";
-import type { Hint, LeaseTerms } from "../../src/core/lease/message.ts";
+import type { Hint, LeaseTerms, SyncMessage } from "../../src/core/lease/message.ts";
 import { read } from "../../src/core/lease/inspect.ts";
 import { birth, createShard, sync, type Shard } from "../../src/core/lease/shard.ts";
+import type { SharedLedger } from "../../src/core/lease/shared-ledger.ts";
 import type { Operation } from "../../src/core/operation.ts";
 import type { Rejection } from "../../src/core/rejection.ts";
 import type { Answer, Balance } from "../../src/core/verdict.ts";
@@ -46,6 +47,10 @@ export interface FleetHarnessOptions {
   readonly now?: string;
   readonly seed?: number;
   readonly terms?: Partial<LeaseTerms>;
+  /** One way of a message or hint, ms; default: always half a round trip. */
+  readonly delay?: () => number;
+  /** Sees a ledger after each message about it. */
+  readonly settled?: (ledger: SharedLedger, message: SyncMessage) => void;
 }
 
 const QUIET = { debug() {}, info() {}, warn() {}, error() {} };
@@ -65,8 +70,10 @@ const NO_TELEMETRY = {
 };
 
 export function fleetOf(policy: string, options: FleetHarnessOptions = {}): FleetHarness {
-  const clock = createManualClock(new Date(options.now ?? "2026-11-21T10:00:00Z").getTime());
-  const oneWay = (options.roundTripMs ?? 1) / 2;
+  const start = new Date(options.now ?? "2026-11-21T10:00:00Z").getTime();
+  const clock = createManualClock(start, Infinity);
+  const roundTripMs = options.roundTripMs ?? 1;
+  const delay = options.delay ?? (() => roundTripMs / 2);
   const shards = new Map<string, Shard>();
   const listeners: SharedStoreListener[] = [];
   const counted = { messages: 0, blocks: 0, hints: 0 };
@@ -82,22 +89,27 @@ export function fleetOf(policy: string, options: FleetHarnessOptions = {}): Flee
   const tell = (hints: readonly Hint[]): void => {
     counted.hints += hints.length;
     for (const hint of hints) {
-      for (const listener of listeners) clock.timer(oneWay, () => listener.hint(hint));
+      for (const listener of listeners) clock.timer(delay(), () => listener.hint(hint));
     }
   };
   const createStore = (): SharedStore => ({
     sync(message, done) {
-      clock.timer(oneWay, () => {
-        if (!isUp) return void clock.timer(oneWay, () => done({ fault: "gone" }));
+      clock.timer(delay(), () => {
+        if (!isUp) return void clock.timer(delay(), () => done({ fault: "gone" }));
         counted.messages++;
         counted.blocks += message.blocks.length;
-        const { reply, hints } = sync(shardOf(message.uid), message, env());
+        const shard = shardOf(message.uid);
+        const { reply, hints } = sync(shard, message, env());
+        for (const { spec } of options.settled ? message.blocks : []) {
+          const ledger = shard.ledgers.get(spec.key);
+          if (ledger) options.settled?.(ledger, message);
+        }
         tell(hints);
-        clock.timer(oneWay, () => done({ ...reply, confirmed: true }));
+        clock.timer(delay(), () => done({ ...reply, confirmed: true }));
       });
     },
     read(uid, keys, done) {
-      clock.timer(oneWay * 2, () =>
+      clock.timer(delay() + delay(), () =>
         done(isUp ? read(shardOf(uid), keys, clock.wall()) : { fault: "gone" }),
       );
     },
@@ -105,7 +117,7 @@ export function fleetOf(policy: string, options: FleetHarnessOptions = {}): Flee
       listeners.push(listener);
       clock.timer(0, () => listener.up(isUp));
     },
-    roundTripMs: () => oneWay * 2,
+    roundTripMs: () => roundTripMs,
     close: () => Promise.resolve(),
   });
 

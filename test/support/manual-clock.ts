@@ -7,6 +7,7 @@
  */
 import type { DurationMs, EpochMs } from "../../src/core/time.ts";
 import type { Clock } from "../../src/ports/clock.ts";
+import { createTimerQueue, type Timer } from "./timer-queue.ts";
 
 export interface ManualClock extends Clock {
   /** Moves both times forward and runs what falls due on the way. */
@@ -27,24 +28,15 @@ export interface ManualClock extends Clock {
  */
 const PATIENCE = 200;
 
-interface Timer {
-  readonly due: number;
-  readonly task: () => void;
-}
-
-export function createManualClock(start: EpochMs): ManualClock {
+/** `patience`: Infinity where many do so much that none may run late. */
+export function createManualClock(start: EpochMs, patience: number = PATIENCE): ManualClock {
   let wall = start;
   let mono = 1_000;
-  const timers = new Set<Timer>();
+  let made = 0;
+  let pending = 0;
+  const timers = createTimerQueue();
   let next: (() => void)[] = [];
 
-  const nextDue = (until: number): Timer | undefined => {
-    let first: Timer | undefined;
-    for (const timer of timers) {
-      if (timer.due <= until && (first === undefined || timer.due < first.due)) first = timer;
-    }
-    return first;
-  };
   const moveTo = (time: number): void => {
     const by = Math.max(0, time - mono);
     mono += by;
@@ -63,9 +55,18 @@ export function createManualClock(start: EpochMs): ManualClock {
     wall: () => Math.floor(wall),
     mono: () => mono,
     timer(after, task) {
-      const timer = { due: mono + Math.max(0, after), task };
+      const timer: Timer = {
+        due: mono + Math.max(0, after),
+        order: made++,
+        task,
+        isCancelled: false,
+      };
       timers.add(timer);
-      return () => timers.delete(timer);
+      pending++;
+      return () => {
+        if (!timer.isCancelled) pending--;
+        timer.isCancelled = true;
+      };
     },
     soon: (task) => void next.push(task),
     settle,
@@ -73,10 +74,11 @@ export function createManualClock(start: EpochMs): ManualClock {
       settle();
       const until = mono + by;
       let ran = 0;
-      for (let timer = nextDue(until); timer !== undefined; timer = nextDue(until)) {
-        timers.delete(timer);
+      for (let timer = timers.takeDue(until); timer; timer = timers.takeDue(until)) {
+        timer.isCancelled = true; // too late to cancel it
+        pending--;
         ran += 1;
-        moveTo(ran < PATIENCE ? timer.due : until);
+        moveTo(ran < patience ? timer.due : until);
         timer.task();
         settle();
       }
@@ -88,6 +90,6 @@ export function createManualClock(start: EpochMs): ManualClock {
     stepWall(by) {
       wall += by;
     },
-    pending: () => timers.size,
+    pending: () => pending,
   };
 }
