@@ -163,13 +163,14 @@ function wanted({ waiters }: HolderState, stock: Stock): Units {
 /** Most blocks of one message. */
 export const BLOCKS = 16;
 
-/** Parts that can go in one message. */
+/** Parts that can go in one message, which names no ledger twice: one may be settled under an old name besides. */
 export function byShard(parts: readonly Part[]): Part[][] {
   const messages: Part[][] = [];
   const open = new Map<string, Part[]>();
   for (const part of parts) {
     let message = open.get(part.stock.uid);
-    if (!message || message.length === BLOCKS) {
+    const isNamed = message?.some(({ stock }) => stock.lease.spec.key === part.stock.lease.spec.key);
+    if (!message || message.length === BLOCKS || isNamed) {
       message = [];
       open.set(part.stock.uid, message);
       messages.push(message);
