@@ -28,8 +28,11 @@ function checkSums(ledger: SharedLedger): void {
   const lapsed = sum((record) => (record.state === "expired" ? outOf(record) : 0));
   const isBudget = ledger.spec.kind === "budget";
   assert.equal(ledger.quarantined, isBudget ? lapsed : 0, `SL1, SL4 ${name}: quarantined`);
-  const spent = ledger.folded + sum((record) => record.spent);
-  if (spent < MAX_UNITS) assert.equal(ledger.settled, spent, `SL2 ${name}: settled`);
+  const spent = sum((record) => record.spent);
+  // A sum that had stopped at 2^53−1 before a reset cannot be known any more.
+  if (ledger.folded >= 0 && ledger.folded + spent < MAX_UNITS) {
+    assert.equal(ledger.settled, ledger.folded + spent, `SL2 ${name}: settled`);
+  }
   assert.equal(
     ledger.demand,
     sum((record) => record.demand),

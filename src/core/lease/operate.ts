@@ -9,7 +9,7 @@ import type { Units } from "../units.ts";
 import { asInFamily, familyOf, toFamily, type Family } from "./family.ts";
 import { foldRecord } from "./holder-record.ts";
 import { isReadable } from "./inspect.ts";
-import { outOf } from "./ledger.ts";
+import { atMost, outOf } from "./ledger.ts";
 import type { Shard } from "./shard.ts";
 import { accountOf, balance, NEVER, quarantines, type SharedLedger } from "./shared-ledger.ts";
 
@@ -61,7 +61,11 @@ export function reset(shard: Shard, key: string, now: EpochMs): boolean {
   if (!found) return false;
   resolveIn(found, undefined);
   const { ledger, family } = found;
-  ledger.folded -= ledger.settled;
+  const spent = Array.from(ledger.records.values()).reduce(
+    (sum, one) => atMost(sum + one.spent),
+    0,
+  );
+  ledger.folded = 0 - spent;
   ledger.settled = 0;
   ledger.owed = 0;
   ledger.carried = Math.max(0, ledger.carried);

@@ -19,7 +19,7 @@ local family, label = load_family(family_key, clock), label_of(key)
 local own = member_like(family, label)
 if own then l.carried, l.owed = own.carried, own.owed end
 
-local before, folded = held_back(l), {}
+local before, folded, spent = held_back(l), {}, 0
 local fields = call('HGETALL', key)
 for i = 1, #fields, 2 do
   local id = string.match(fields[i], '^h:(.*)$')
@@ -28,7 +28,7 @@ for i = 1, #fields, 2 do
     if l.kind == 'budget' then l.quarantined = l.quarantined - out_of(r) end
     fold(l, id, r)
     folded[#folded + 1] = id
-  end
+  elseif r then spent = at_most(spent + r.spent) end
 end
 if wanted == '' then l.lost_used = 0 end
 balance(l, NEVER)
@@ -37,7 +37,7 @@ l.version = l.version + 1
 
 to_family(family, l, label)
 if op == 'reset' then
-  l.folded, l.settled, l.owed, l.carried = l.folded - l.settled, 0, 0, max(0, l.carried)
+  l.folded, l.settled, l.owed, l.carried = 0 - spent, 0, 0, max(0, l.carried)
   if l.kind == 'rate' then l.level, l.remainder = max(0, l.capacity - l.out), 0 end
   local members = {}
   for _, member in ipairs(family.members) do
