@@ -77,6 +77,31 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./reservations.ts")).reservationsRelease,
   },
   {
+    name: "store check",
+    summary: "Is a store fit to keep a fleet's units?",
+    load: async () => (await import("./store.ts")).storeCheck,
+  },
+  {
+    name: "store init",
+    summary: "Get an empty store ready before the fleet starts.",
+    load: async () => (await import("./store.ts")).storeInit,
+  },
+  {
+    name: "ledger show",
+    summary: "What is leased by whom, and what dead sidecars left behind.",
+    load: async () => (await import("./ledger.ts")).ledgerShow,
+  },
+  {
+    name: "ledger resolve",
+    summary: "Give back what dead sidecars had.",
+    load: async () => (await import("./ledger.ts")).ledgerResolve,
+  },
+  {
+    name: "ledger reset",
+    summary: "Forget what was spent.",
+    load: async () => (await import("./ledger.ts")).ledgerReset,
+  },
+  {
     name: "demo",
     summary: "The incident that Imprest was made for, replayed.",
     load: async () => (await import("./demo.ts")).demo,
@@ -84,15 +109,7 @@ export const COMMANDS: readonly Entry[] = [
 ];
 
 /** Documented commands that this version does not have; one that is typed is told so. */
-const PENDING: readonly string[] = [
-  "ledger",
-  "store",
-  "why",
-  "injector",
-  "doctor",
-  "report",
-  "key",
-];
+const PENDING: readonly string[] = ["why", "injector", "doctor", "report", "key"];
 
 const EXIT_CONFIGURATION = 2;
 

@@ -9,6 +9,7 @@
  *   CT2  Where a slot has gone to another node, everybody hears that the data behind it may be another.
  */
 import type { Dial } from "./dial.ts";
+import { NO_CLUSTER } from "./inspection.ts";
 import { createLink, type Link } from "./link.ts";
 import { createPrimary, type Primary } from "./primary.ts";
 import { formatHost, type StoreHost } from "./store-url.ts";
@@ -89,7 +90,8 @@ export function createClusterTopology(options: ClusterTopologyOptions): Topology
   async function ask(link: Link, host: string): Promise<boolean> {
     const [outcome] = await link.run([["CLUSTER", "SLOTS"]]);
     if (outcome?.kind !== "reply") {
-      cause = outcome?.error ?? "no answer";
+      const error = outcome?.error ?? "no answer";
+      cause = error.includes("cluster support disabled") ? NO_CLUSTER : error;
       return false;
     }
     const ranges = parseSlots(outcome.reply, host);

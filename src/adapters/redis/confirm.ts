@@ -9,6 +9,8 @@
  * How many servers there are is learnt from those that were seen: a server does not tell of replicas that are gone.
  */
 
+import type { Finding } from "./inspection.ts";
+
 export type Confirm = "auto" | "strict" | "off";
 
 export interface ReplicasSeen {
@@ -29,4 +31,27 @@ export function neededReplicas(confirm: Confirm, { online, mostOnline }: Replica
     case "auto":
       return Math.min(majority - 1, online);
   }
+}
+
+/** What the replicas that are connected mean for this mode, to people. */
+export function confirmFindings(
+  confirm: Confirm,
+  { online }: Pick<ReplicasSeen, "online">,
+): readonly Finding[] {
+  if (confirm === "off") return [];
+  if (online === 0 && confirm === "strict") {
+    return [
+      {
+        isFatal: true,
+        text: "no replica is connected: with --confirm strict nothing is granted until one is; --confirm auto does without",
+      },
+    ];
+  }
+  const text =
+    online === 0
+      ? "no replica is connected: what it loses when it fails is not confirmed by anybody"
+      : online === 1
+        ? "one replica is connected: when one of the two is lost, grants are no longer confirmed; a third server helps"
+        : "";
+  return text === "" ? [] : [{ isFatal: false, text }];
 }

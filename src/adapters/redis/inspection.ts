@@ -95,7 +95,6 @@ export const RIGHTS =
   "`ACL SETUSER imprest on >PASSWORD ~imprest:* ~{q* resetchannels &{q* +@connection +eval +evalsha +info +time +wait +get +set +exists +del +hget +hset +hmget +hgetall +hdel +zadd +zrem +zrangebyscore +pexpireat +publish +subscribe +unsubscribe`, on a Cluster also `+cluster|slots +ssubscribe +sunsubscribe +spublish`";
 
 const fatal = (text: string): Finding => ({ isFatal: true, text });
-const worth = (text: string): Finding => ({ isFatal: false, text });
 
 const versionOf = (info: Info): string => {
   const valkey = info.get("valkey_version");
@@ -122,6 +121,8 @@ const fencingFindings = (info: Info): readonly Finding[] =>
         ),
       ];
 
+export const NO_CLUSTER = "it is no node of a Cluster: write --store redis://HOST:PORT";
+
 function placeFindings(info: Info, kind: StoreKind): readonly Finding[] {
   const isCluster = info.get("cluster_enabled") === "1";
   const findings: Finding[] = [];
@@ -129,7 +130,7 @@ function placeFindings(info: Info, kind: StoreKind): readonly Finding[] {
     findings.push(fatal("it is a node of a Cluster: write --store redis+cluster://HOST:PORT"));
   }
   if (!isCluster && kind === "cluster") {
-    findings.push(fatal("it is no node of a Cluster: write --store redis://HOST:PORT"));
+    findings.push(fatal(NO_CLUSTER));
   }
   if (info.get("role") === "slave" && kind !== "sentinel") {
     const primary = `${info.get("master_host") ?? "?"}:${info.get("master_port") ?? "?"}`;
@@ -140,15 +141,20 @@ function placeFindings(info: Info, kind: StoreKind): readonly Finding[] {
 
 function memoryFindings(info: Info): readonly Finding[] {
   const policy = info.get("maxmemory_policy") ?? "noeviction";
-  if (policy === "noeviction") return [];
-  const text = `maxmemory-policy is ${policy}: it would forget what was spent when memory is short; \`CONFIG SET maxmemory-policy noeviction\``;
-  return [info.get("maxmemory") === "0" ? worth(text) : fatal(text)];
+  return policy === "noeviction"
+    ? []
+    : [
+        fatal(
+          `maxmemory-policy is ${policy}: it would forget what was spent when memory is short; \`CONFIG SET maxmemory-policy noeviction\``,
+        ),
+      ];
 }
 
 function rightsFindings(probed: Outcome, waited: Outcome): readonly Finding[] {
   if (probed.kind !== "reply") return [fatal(refusal("scripts are", probed.error))];
   const refused = Array.isArray(probed.reply) ? probed.reply.map(String) : [];
-  const may = refused.length === 0 ? [] : [`the scripts may not do all: ${refused.join("; ")}`];
+  const texts = [...new Set(refused)].join("; ");
+  const may = texts === "" ? [] : [`the scripts may not do all: ${texts}`];
   if (waited.kind === "refused") may.push(`WAIT is refused (${waited.error})`);
   return may.map((text) => fatal(`${text}; give ${RIGHTS}`));
 }

@@ -54,7 +54,8 @@ export function createLink({ dial, node, onReady, onLost }: LinkOptions): Link {
     if (!isClosed) redis.connect().catch(() => undefined);
   };
   redis.on("error", (error: Error) => {
-    lastError = error.message;
+    // When a Sentinel is asked again is no part of the cause.
+    lastError = error.message.replace(/ Retrying from scratch after \d+ms\./, "");
     // While no Sentinel answers there is nothing that could be closed.
     if (redis.status !== "ready" && !isClosed) onLost?.(causeOf(lastError));
   });
