@@ -39,6 +39,8 @@ const RESEND = 20;
 const RESEND_MAX = 1_000;
 /** How long a refused caller wants to be woken, beyond its own wait: a hint ends a silence (ms). */
 const WOKEN = 4_000;
+/** What the store refused to read is not sent again before, ms. */
+const REFUSED_AGAIN = 1_000;
 /** An answer that was not confirmed is asked for again so soon. */
 const CONFIRM_AGAIN = 20;
 
@@ -55,7 +57,7 @@ export function send(state: HolderState, parts: readonly Part[], waiting?: Waiti
       terms,
       uid: first.stock.uid,
       atomic: waiting !== undefined,
-      waitMs: waiting ? Math.max(0, waiting.ticket.until - now.mono) + WOKEN : 0,
+      waitMs: waiting ? Math.ceil(Math.max(0, waiting.ticket.until - now.mono)) + WOKEN : 0,
       blocks: parts.map(({ stock, asking }) => blockOf(stock, asking, moment)),
     },
     stocks,
@@ -122,10 +124,13 @@ function answered(state: HolderState, sent: Sent, reply: SyncReply | StoreFault)
 function refusedWhole(state: HolderState, sent: Sent, status: "bad" | "newer"): void {
   const keys = sent.message.blocks.map(({ spec }) => spec.key.replaceAll("\0", "/"));
   state.log.error({ status, ledgers: keys }, "the store refused a message");
+  const again = state.now.mono + REFUSED_AGAIN;
   for (const stock of sent.stocks) {
-    stock.settleAt = state.now.mono + 1_000;
+    stock.settleAt = again;
+    stock.askedAt = again;
     stock.lease.dirty = true;
   }
+  if (sent.waiting) sent.waiting.retryAt = again;
 }
 
 /** Another data set than before: everything that is known of this shard is told anew. */

@@ -31,7 +31,7 @@ import { countFallback, mayFallBack } from "./fallback.ts";
 import { createLeaseIds, heirOf, newHolder } from "./identity.ts";
 import { isRefused } from "./scarcity.ts";
 import { isLost, patience, type HolderState } from "./state.ts";
-import { freeze, isLasting, newStock, outOf, ripen, type Stock } from "./stock.ts";
+import { freeze, isLasting, newStock, ripen, type Stock } from "./stock.ts";
 import { createStoreClock } from "./store-clock.ts";
 import { createHolderKeeper, nameOf, predecessor, retireAll, succeed } from "./succession.ts";
 import { askForWaiters, byShard, fitsHere, isHopeless, isShort, serve } from "./waiters.ts";
@@ -173,7 +173,7 @@ export function createHolder(options: HolderOptions): Funds {
     for (const stock of state.touched) schedule(stock);
     state.touched.clear();
     pumping = false;
-    if (drained && isSettled()) drained();
+    if (state.stocks.size === 0) drained?.(); // (HO4)
   }
 
   function schedule(stock: Stock): void {
@@ -185,11 +185,6 @@ export function createHolder(options: HolderOptions): Funds {
       state.due.add(stock);
     }
   }
-
-  const isSettled = (): boolean => {
-    for (const stock of state.stocks.values()) if (outOf(stock) > 0 || stock.inFlight) return false;
-    return true;
-  };
 
   function hear(hint: Hint): void {
     const stock = state.stocks.get(hint.key);

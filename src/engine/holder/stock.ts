@@ -280,16 +280,18 @@ export function blockOf(stock: Stock, asking: Asking, moment: Moment): SyncBlock
     beyond: lease.beyond,
     overage: lease.overage,
     refunded: lease.refunded,
-    want: asking.more > 0 ? lease.reserved + asking.more : 0,
+    want: asking.more > 0 ? atMost(lease.reserved + asking.more) : 0,
     need: asking.need,
-    demand: isIdle(stock, mono) ? 0 : Math.ceil(demandAt(demand, mono) * 1_000),
-    mean: Math.ceil(demand.mean),
+    demand: isIdle(stock, mono) ? 0 : atMost(Math.ceil(demandAt(demand, mono) * 1_000)),
+    mean: atMost(Math.ceil(demand.mean)),
     witness: stock.witness,
     close: asking.close,
     openMs,
     lifeMs: lifeOf(stock, openMs, moment),
   };
 }
+
+const atMost = (units: number): Units => Math.min(units, MAX_UNITS);
 
 /** How long a reservation here may still be open if this process dies now. */
 function openFor(stock: Stock, { mono, ttlMs }: Moment): number {
