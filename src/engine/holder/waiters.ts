@@ -169,7 +169,9 @@ export function byShard(parts: readonly Part[]): Part[][] {
   const open = new Map<string, Part[]>();
   for (const part of parts) {
     let message = open.get(part.stock.uid);
-    const isNamed = message?.some(({ stock }) => stock.lease.spec.key === part.stock.lease.spec.key);
+    const isNamed = message?.some(
+      ({ stock }) => stock.lease.spec.key === part.stock.lease.spec.key,
+    );
     if (!message || message.length === BLOCKS || isNamed) {
       message = [];
       open.set(part.stock.uid, message);
