@@ -24,7 +24,10 @@ export function freshOr(
   decide: (turn: Turn, finish: Done<Answer>) => void,
 ): void {
   const key = keyOf(core, turn, op);
-  if (key === undefined) return decide(turn, done);
+  if (key === undefined) {
+    decide(turn, done);
+    return release(core, turn.ticket?.leads);
+  }
   const followers = core.followers.get(key);
   if (followers && turn.ticket?.leads !== key) return void followers.push(turn.again);
   const known = core.reservations.keyed(key);
@@ -47,9 +50,16 @@ export function freshOr(
       core.reservations.remember(key, { content: contentOf(op), answer }, live, turn.now.mono);
     }
     done(answer);
-    core.followers.delete(key);
-    for (const follow of followers ?? []) follow();
+    release(core, key);
   });
+}
+
+/** Those that waited for the first call of a key are decided. */
+function release({ followers }: Core, key: string | undefined): void {
+  const waiting = key === undefined ? undefined : followers.get(key);
+  if (key === undefined || !waiting) return;
+  followers.delete(key);
+  for (const follow of waiting) follow();
 }
 
 /** The first call of a key waits: those that come meanwhile follow it. */

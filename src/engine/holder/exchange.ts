@@ -135,11 +135,11 @@ function refusedWhole(state: HolderState, sent: Sent, status: "bad" | "newer"): 
 
 /** Another data set than before: everything that is known of this shard is told anew. */
 function noteFence(state: HolderState, uid: string, fence: number): void {
-  const known = state.fences.get(uid) ?? 0;
-  if (fence <= known) return;
-  state.fences.set(uid, fence);
-  if (known > 0)
-    for (const stock of state.stocks.values()) if (stock.uid === uid) register(state, stock);
+  const shard = state.shards.get(uid);
+  if (!shard || fence <= shard.fence) return;
+  const isAnother = shard.fence > 0;
+  shard.fence = fence;
+  if (isAnother) for (const stock of shard.stocks) register(state, stock);
 }
 
 /** The store hears of it as soon as it can. */

@@ -22,7 +22,7 @@ import type { Rng } from "../../ports/rng.ts";
 import type { SharedStore } from "../../ports/shared-store.ts";
 import { createDeadlineHeap } from "../deadline-heap.ts";
 import { isFault, type Asking, type Funds, type Outcome } from "../funds.ts";
-import { createLease, free, type Lease } from "../lease.ts";
+import { createLease, free, rebase, type Lease } from "../lease.ts";
 import type { Now } from "../now.ts";
 import type { Ticket, Turn, Wait } from "../turn.ts";
 import { arrive } from "./demand.ts";
@@ -80,7 +80,7 @@ export function createHolder(options: HolderOptions): Funds {
     sent: new Set(),
     waiters: [],
     touched: new Set(),
-    fences: new Map(),
+    shards: new Map(),
     isUp: false,
     wasUp: false,
     recoveringUntil: -Infinity,
@@ -97,8 +97,18 @@ export function createHolder(options: HolderOptions): Funds {
       state.due.remove(stock);
       state.touched.delete(stock);
       state.stocks.delete(nameOf(stock));
+      const shard = state.shards.get(stock.uid);
+      shard?.stocks.delete(stock);
+      if (shard?.stocks.size === 0) state.shards.delete(stock.uid);
       stock.lease.stock = undefined;
+      rebase(stock.lease); // nothing is out: whoever finds it again begins with nothing
       keeper?.changed(stock);
+    },
+    keep(stock) {
+      state.stocks.set(nameOf(stock), stock);
+      const shard = state.shards.get(stock.uid);
+      if (shard) shard.stocks.add(stock);
+      else state.shards.set(stock.uid, { fence: 0, stocks: new Set([stock]) });
     },
     changed: (stock) => keeper?.changed(stock),
     stockOf: (lease) => stockOf(lease),
@@ -126,7 +136,7 @@ export function createHolder(options: HolderOptions): Funds {
     if (lease.stock) return lease.stock;
     const stock = newStock(lease, uidOf(key), state.mint(), state.now.mono);
     lease.stock = stock;
-    state.stocks.set(key, stock);
+    state.keep(stock);
     return stock;
   }
 
@@ -156,18 +166,17 @@ export function createHolder(options: HolderOptions): Funds {
       hasten(state, stock);
       keeper?.changed(stock);
     }
-    for (
-      let due = state.due.takeDue(state.now.mono);
-      due;
-      due = state.due.takeDue(state.now.mono)
-    ) {
-      state.touched.add(due);
-    }
     const parts: Part[] = [];
-    const room = (SENT_MAX - state.sent.size) * 8;
-    for (const stock of state.touched) {
-      const part = parts.length < room ? tend(state, stock) : undefined;
+    const see = (stock: Stock): void => {
+      const part = tend(state, stock);
       if (part) parts.push(part);
+    };
+    for (const stock of state.touched) if (parts.length < room()) see(stock);
+    while (parts.length < room()) {
+      const due = state.due.takeDue(state.now.mono);
+      if (!due) break;
+      state.touched.add(due);
+      see(due);
     }
     for (const message of byShard(parts)) send(state, message);
     for (const stock of state.touched) schedule(stock);
@@ -175,6 +184,9 @@ export function createHolder(options: HolderOptions): Funds {
     pumping = false;
     if (state.stocks.size === 0) drained?.(); // (HO4)
   }
+
+  /** Blocks that may be sent now; what finds none is looked at again when an answer comes. */
+  const room = (): number => (SENT_MAX - state.sent.size) * 8;
 
   function schedule(stock: Stock): void {
     if (!state.stocks.has(nameOf(stock))) return;
@@ -343,7 +355,7 @@ export function createHolder(options: HolderOptions): Funds {
     countFallback: (lease, units) => countFallback(stockOf(lease), units),
     periodTime: (mono) => clock.at(mono),
     nextDue() {
-      let next = Math.min(state.due.next(), state.resends.next());
+      let next = Math.min(room() > 0 ? state.due.next() : Infinity, state.resends.next());
       for (const { ticket, retryAt, asked, wants } of state.waiters) {
         next = Math.min(next, ticket.until);
         if (asked === 0 && retryAt > state.now.mono) next = Math.min(next, retryAt);

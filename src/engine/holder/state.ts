@@ -50,8 +50,8 @@ export interface HolderState {
   waiters: Waiting[];
   /** Used in this turn. */
   readonly touched: Set<Stock>;
-  /** The highest history that each uid's shard was in. */
-  readonly fences: Map<string, number>;
+  /** By uid: the highest history that its shard was in, 0 where it was never heard, and what is held there. */
+  readonly shards: Map<string, { fence: number; readonly stocks: Set<Stock> }>;
   isUp: boolean;
   /** It was up, or answered, before: what is down or learning now has been lost. */
   wasUp: boolean;
@@ -65,6 +65,8 @@ export interface HolderState {
   /** Upkeep looks at this stock again in this turn. */
   readonly look: (stock: Stock) => void;
   readonly forget: (stock: Stock) => void;
+  /** It is one of this holder's from now on. */
+  readonly keep: (stock: Stock) => void;
   /** Its totals are to be journaled. */
   readonly changed: (stock: Stock) => void;
   readonly stockOf: (lease: Lease) => Stock;

@@ -141,7 +141,7 @@ function retire(state: HolderState, spec: LedgerSpec, totals: TotalsState, isOwn
   stock.retiring = true;
   // An heir that nothing is held by gives all back; what a torn journal leaves open is for the store to keep.
   if (isOwn && !totals.retiring) lease.returned += Math.max(0, free(lease));
-  state.stocks.set(nameOf(stock), stock);
+  state.keep(stock);
   register(state, stock);
 }
 
