@@ -219,12 +219,15 @@ export function returnFree(lease: Lease): void {
   lease.returned += free(lease);
 }
 
-/** Begins the totals anew, where nothing that was granted is this holder's: what is held counts beyond. */
+/**
+ * Begins the totals anew, where nothing that was granted is this holder's: what is held counts beyond; of a rate
+ * it counts as spent as well (LE4), or there would be nothing to refund from.
+ */
 export function rebase(lease: Lease): void {
   lease.granted = 0;
-  lease.spent = 0;
+  lease.spent = lease.pending;
   lease.returned = 0;
-  lease.beyond = lease.reserved;
+  lease.beyond = lease.reserved + lease.pending;
   lease.overage = 0;
   lease.refunded = 0;
   forgetTold(lease);
