@@ -19,7 +19,7 @@ export const SHARDS = 1_024;
 export function shardOf(uid: string): number {
   let hash = 0x811c9dc5;
   for (const byte of Buffer.from(uid)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
-  return (hash ^ (hash >>> 16)) % SHARDS;
+  return ((hash ^ (hash >>> 16)) >>> 0) % SHARDS;
 }
 
 export const tagOf = (shard: number): string => `{q${shard}}`;
