@@ -25,17 +25,21 @@ export interface Member extends Account {
 export interface Family {
   /** In the order of their periods. */
   members: Member[];
+  /** Nothing passes on from a period that began before: an operator has reset what came of it. */
+  since: EpochMs;
   lifeEnd: EpochMs;
 }
 
 /** What all ledgers of a bucket have in common: the key without its period. */
 export const familyOf = (key: string): string => key.slice(0, Math.max(0, key.lastIndexOf("\0")));
 
-export const createFamily = (): Family => ({ members: [], lifeEnd: 0 });
+export const createFamily = (): Family => ({ members: [], since: 0, lifeEnd: 0 });
 
 /** What has been carried into a ledger, and what of its debt that has paid. Makes it a member. */
-export function fromFamily({ members }: Family, ledger: SharedLedger, now: EpochMs): void {
+export function fromFamily(family: Family, ledger: SharedLedger, now: EpochMs): void {
+  const { members } = family;
   let own = memberLike(members, ledger);
+  if (!own && ledger.spec.start < family.since) return;
   if (!own) {
     while (members.length > 1 && (members[0]?.lifeEnd ?? now) < now) members.shift(); // (FM2)
     own = memberOf(ledger);

@@ -71,8 +71,10 @@ export function reset(shard: Shard, key: string, now: EpochMs): boolean {
   ledger.carried = Math.max(0, ledger.carried);
   const { rate, spec } = ledger;
   if (rate) Object.assign(rate, { level: Math.max(0, spec.capacity - ledger.out), remainder: 0 });
-  // What was owed before is forgiven: nothing passes on from earlier periods any more.
-  if (family) family.members = family.members.filter((one) => one.spec.start >= spec.start);
+  if (family) {
+    family.since = Math.max(family.since, spec.start);
+    family.members = family.members.filter((one) => one.spec.start >= spec.start);
+  }
   conclude(found);
   return true;
 }

@@ -43,7 +43,7 @@ function stateOf(shard: Shard, now: number): unknown {
     families: new Map(
       Array.from(shard.families)
         .filter(([, family]) => lives(family))
-        .map(([id, { members, lifeEnd }]) => {
+        .map(([id, { members, since, lifeEnd }]) => {
           const lines = members.map(({ spec, settled, owed, carried, lifeEnd: end }) =>
             [
               ...[`=${spec.key.slice(spec.key.lastIndexOf("\0") + 1)}`, spec.start, spec.end],
@@ -51,7 +51,7 @@ function stateOf(shard: Shard, now: number): unknown {
               ...[settled, owed, carried, end],
             ].join("|"),
           );
-          return [id, { line: [lifeEnd, ...lines].join(";"), expires: lifeEnd }];
+          return [id, { line: [since, lifeEnd, ...lines].join(";"), expires: lifeEnd }];
         }),
     ),
   };

@@ -43,7 +43,7 @@ if op == 'reset' then
   for _, member in ipairs(family.members) do
     if member.start >= l.start then members[#members + 1] = member end
   end
-  family.members = members
+  family.members, family.since = members, max(family.since, l.start)
   balance(l, NEVER)
   l.version = l.version + 1
   to_family(family, l, label)

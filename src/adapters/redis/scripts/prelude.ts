@@ -136,25 +136,23 @@ local function balance(l, now)
   elseif l.level > 0 then l.level = min(l.level, max(0, rate_cap(l, now) - l.out)) end
 end
 
--- family.ts: one hash, in its field m the end of its life and the members, separated by ;
+-- family.ts: one hash, in its field m since when it is, the end of its life, and the members, separated by ;
 local MEMBERS_MAX, IDLE_PERIODS = 12, 64
 
 local function load_family(key, clock)
-  local family = { members = {}, life_end = 0 }
   local line = call('HGET', key, 'm')
-  if not line then return family end
-  for part in string.gmatch(line, '[^;]+') do
-    if string.find(part, '|', 1, true) then
-      family.members[#family.members + 1] = parse(part, MEMBER)
-    else family.life_end = tonumber(part) end
+  local since, life_end, rest = string.match(line or '', '^(%d+);(%d+)(.*)$')
+  if not since or tonumber(life_end) <= clock then return { members = {}, since = 0, life_end = 0 } end
+  local family = { members = {}, since = tonumber(since), life_end = tonumber(life_end) }
+  for part in string.gmatch(rest, '[^;]+') do
+    family.members[#family.members + 1] = parse(part, MEMBER)
   end
-  if family.life_end <= clock then return { members = {}, life_end = 0 } end
   return family
 end
 
 local function save_family(key, family)
-  local parts = { text(family.life_end) }
-  for i, member in ipairs(family.members) do parts[i + 1] = write(member, MEMBER) end
+  local parts = { text(family.since), text(family.life_end) }
+  for i, member in ipairs(family.members) do parts[i + 2] = write(member, MEMBER) end
   call('HSET', key, 'm', table.concat(parts, ';'))
   call('PEXPIREAT', key, text(family.life_end))
 end
@@ -192,6 +190,7 @@ end
 local function from_family(family, l, label, now)
   local members = family.members
   local own, place = member_like(family, label)
+  if not own and l.start < family.since then return end
   if not own then
     while #members > 1 and members[1].life_end < now do table.remove(members, 1) end
     own, place = { label = label }, 1
