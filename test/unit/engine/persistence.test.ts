@@ -289,3 +289,29 @@ test("PE3: what one period leaves to the next passes through a closed one, over 
   expect(play(true)).toEqual(play(false));
   expect(play(true)).toMatchObject({ remainingUnits: 125 });
 });
+
+test("PE2, HS1: with a store that a fleet shares, answers and units are as they were", () => {
+  const text = tenant(
+    "{name: a, meter: tokens, budget: {units: 1000, period: day}}, {name: s, concurrency: {max: 3}}",
+  );
+  const harness = engineWith(`revision: 1\n${text}`, { journal: true, shared: true });
+  const { ok, clock, restart, balances, reservations } = harness;
+  const keyed = ok(aReserve({ ...ten, idempotencyKey: "k" }));
+  const committed = ok(aCommit(keyed.reservationId, { amounts: { tokens: 15 } }));
+  const { reservationId } = ok(aReserve({ ...ten, ttlMs: 10 * MINUTE }));
+  clock.advance(3_000);
+  const before = balances({});
+  const open = reservations();
+  restart();
+  clock.advance(3_000);
+  expect(balances({})).toEqual(before);
+  expect(reservations()).toEqual(open);
+  expect(ok(aReserve({ ...ten, idempotencyKey: "k" }))).toEqual(keyed);
+  expect(ok(aCommit(keyed.reservationId, { amounts: { tokens: 15 } }))).toEqual(committed);
+  ok(aCommit(reservationId));
+  clock.advance(10_000);
+  expect(balances({})).toMatchObject([
+    { spentUnits: 25, leasedUnits: 0, remainingUnits: 975 },
+    { leasedUnits: 0, remainingUnits: 3 },
+  ]);
+});
