@@ -2,7 +2,13 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 
+import { redisVersion } from "./redis-server.ts";
+
 const run = promisify(execFile);
+
+/** Why what needs a server of its own is skipped here; undefined: it is not. */
+export const noRedis: string | undefined =
+  redisVersion() === undefined ? "no redis-server here: apt-get install redis-server" : undefined;
 
 /** What `redis-cli` prints, without its last line break. Rejects with what the server refused. */
 export async function redisCli(port: number, ...words: readonly string[]): Promise<string> {

@@ -66,7 +66,7 @@ async function startSentinel(primary: number, quorum: number): Promise<RedisServ
     config: [
       `sentinel monitor ${PRIMARY_NAME} 127.0.0.1 ${primary} ${quorum}`,
       `sentinel down-after-milliseconds ${PRIMARY_NAME} 1000`,
-      `sentinel failover-timeout ${PRIMARY_NAME} 3000`,
+      `sentinel failover-timeout ${PRIMARY_NAME} 1000`,
     ],
     args: ["--sentinel"],
   });

@@ -41,8 +41,6 @@ export interface Deployment {
   readonly dial: Dial;
   readonly topology: Topology;
   readonly hooks: Hooks;
-  /** Every server has channels that stay within a shard. */
-  isSharded(): boolean;
   ownerOf(key: string): Primary | undefined;
   /** Sends a script to the shard of a tenant. */
   send(uid: string, call: ScriptWords): Promise<Routed | StoreFault>;
@@ -69,8 +67,6 @@ export function openDeployment(options: DeploymentOptions): Deployment {
     topology,
     hooks,
     ownerOf,
-    isSharded: () =>
-      topology.primaries().every((one) => one.inspection()?.hasShardedChannels === true),
     send: (uid, call) => router.send(SLOTS[shardOf(uid)] ?? 0, call),
     hasId: (primary) => topology.ofSlot(ID_SLOT) === primary,
     async askForId(words) {

@@ -9,7 +9,7 @@ import type { StoreKind } from "./store-url.ts";
 export interface InspectionOptions {
   readonly kind: StoreKind;
   readonly fencing: boolean;
-  /** A key of this server that may be written; it is gone again after a second. */
+  /** A key of this server that may be written; it is gone again afterwards. */
   readonly probeKey: string;
 }
 
@@ -31,17 +31,17 @@ local function try(...)
 end
 try('TIME')
 try('EXISTS', key)
+try('DEL', key)
 try('HSET', key, 'f', '1')
 try('HGET', key, 'f')
 try('HMGET', key, 'f')
 try('HGETALL', key)
+try('PEXPIREAT', key, ARGV[1])
 try('HDEL', key, 'f')
-try('DEL', key)
 try('ZADD', key, '1', 'm')
 try('ZRANGEBYSCORE', key, '-inf', '1', 'LIMIT', '0', '1')
 try('ZREM', key, 'm')
-try('ZADD', key, '1', 'm')
-try('PEXPIREAT', key, ARGV[1])
+try('DEL', key)
 try(ARGV[3], key, '')
 if ARGV[2] == '1' then try('INFO', 'replication') end
 return refused
@@ -152,13 +152,17 @@ function memoryFindings(info: Info): readonly Finding[] {
 
 function rightsFindings(probed: Outcome, waited: Outcome): readonly Finding[] {
   if (probed.kind !== "reply") return [fatal(refusal("scripts are", probed.error))];
-  const refused = Array.isArray(probed.reply) ? probed.reply.map(String) : [];
-  const texts = [...new Set(refused)].join("; ");
-  const may = texts === "" ? [] : [`the scripts may not do all: ${texts}`];
+  const refused = [...new Set(Array.isArray(probed.reply) ? probed.reply.map(String) : [])];
+  const other = refused.find((text) => !isForbidden(text));
+  if (other !== undefined) return [fatal(other)];
+  const may = refused.length === 0 ? [] : [`the scripts may not do all: ${refused.join("; ")}`];
   if (waited.kind === "refused") may.push(`WAIT is refused (${waited.error})`);
   return may.map((text) => fatal(`${text}; give ${RIGHTS}`));
 }
 
+/** Each version has words of its own for it. */
+const isForbidden = (error: string): boolean => /NOPERM|can't (run|access)|permission/.test(error);
+
 /** A server that still loads, is out of memory or lacks replicas says so by itself. */
 const refusal = (what: string, error: string): string =>
-  error.startsWith("NOPERM") ? `${what} refused (${error}); give ${RIGHTS}` : error;
+  isForbidden(error) ? `${what} refused (${error}); give ${RIGHTS}` : error;

@@ -71,7 +71,6 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
   });
   const subscriptions = createSubscriptions({
     dial: deployment.dial,
-    isSharded: () => deployment.isSharded(),
     ownerOf: (channel) => deployment.ownerOf(channel),
     onMessage(text) {
       const hint = decodeHint(text);
@@ -107,7 +106,8 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
     sync(message, done) {
       const tag = tagOf(shardOf(message.uid));
       subscriptions.add(tag);
-      const publish = deployment.isSharded() ? "SPUBLISH" : "PUBLISH";
+      const inspection = deployment.ownerOf(tag)?.inspection();
+      const publish = inspection?.hasShardedChannels === true ? "SPUBLISH" : "PUBLISH";
       const words = encodeSync(message, { ...deployment.hooks, tag, publish });
       void send(message.uid, words).then((routed) =>
         done("fault" in routed ? routed : decodeSync(message, routed.reply, routed.isConfirmed)),

@@ -12,8 +12,6 @@ const PING_EVERY_MS = 2_000;
 
 export interface SubscriptionsOptions {
   readonly dial: Dial;
-  /** Sharded channels (SSUBSCRIBE), which a Cluster has from version 7 on. */
-  readonly isSharded: () => boolean;
   /** The server that has the channel now. */
   readonly ownerOf: (channel: string) => Primary | undefined;
   readonly onMessage: (text: string) => void;
@@ -32,7 +30,7 @@ interface Ear {
 }
 
 export function createSubscriptions(options: SubscriptionsOptions): Subscriptions {
-  const { dial, isSharded, ownerOf } = options;
+  const { dial, ownerOf } = options;
   const wanted = new Set<string>();
   const ears = new Map<Primary, Ear>();
 
@@ -42,7 +40,7 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
       dial,
       ...(primary.node === undefined ? {} : { node: primary.node }),
       onReady: () => {
-        for (const channel of channels) ask(link, channel);
+        for (const channel of channels) ask(link, primary, channel);
       },
     });
     for (const event of ["message", "smessage"]) {
@@ -54,19 +52,20 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
   }
 
   /** What fails is asked for again when the connection is new, or the slot has been found. */
-  function ask(link: Link, channel: string): void {
-    const { redis } = link;
-    const asked = isSharded() ? redis.ssubscribe(channel) : redis.subscribe(channel);
+  function ask({ redis }: Link, primary: Primary, channel: string): void {
+    const isSharded = primary.inspection()?.hasShardedChannels === true;
+    const asked = isSharded ? redis.ssubscribe(channel) : redis.subscribe(channel);
     asked.catch(() => undefined);
   }
 
   function place(channel: string): void {
     const owner = ownerOf(channel);
-    if (owner === undefined) return;
+    // Which channels it has is not known before it was looked at; it is heard of when it was.
+    if (owner?.inspection() === undefined) return;
     const ear = ears.get(owner) ?? open(owner);
     if (ear.channels.has(channel)) return;
     ear.channels.add(channel);
-    if (ear.link.isReady()) ask(ear.link, channel);
+    if (ear.link.isReady()) ask(ear.link, owner, channel);
   }
 
   const timer = setInterval(() => {
