@@ -1,8 +1,8 @@
 /**
  * Scarce units: who was refused leaves its name, and is woken when units come back; who has some is asked for them.
  *
- *   WA1  A waiter has nothing set aside: it is woken, asks again, and may be refused again.
- *   WA2  What comes back wakes, in their order, as many others as it can serve, each once.
+ *   WT1  A waiter has nothing set aside: it is woken, asks again, and may be refused again.
+ *   WT2  What comes back wakes, in their order, as many others as it can serve, each once.
  *
  * Hints cost no safety when they are lost, and losing all of them costs time alone.
  */

@@ -132,7 +132,7 @@ describe("waiting", () => {
   const spec = aLedgerSpec({ capacity: 100 });
   const wait = { waitMs: 5_000 };
 
-  test("WA1, WA2: units that come back wake in order as many as they serve, each once", () => {
+  test("WT1, WT2: units that come back wake in order as many as they serve, each once", () => {
     const { say, hints } = playShard(spec);
     say({ want: 100, need: 100 });
     for (const [n, need] of [
@@ -152,7 +152,7 @@ describe("waiting", () => {
     expect(hints()).toEqual([]);
   });
 
-  test("WA1: who stopped waiting, or never wanted to be woken, is not", () => {
+  test("WT1: who stopped waiting, or never wanted to be woken, is not", () => {
     const player = playShard(spec);
     player.say({ want: 100, need: 100 });
     player.say({ ...other, want: 10, need: 10 }, wait);
