@@ -1,5 +1,6 @@
 /** GetBalance and ListReservations: what is left, and what is open (S30). */
 import type { Action, Subject } from "../core/operation.ts";
+import type { LedgerSpec } from "../core/lease/ledger.ts";
 import type { CompiledLimit } from "../core/policy/compile.ts";
 import { bucketValues } from "../core/policy/match.ts";
 import { isRejection, reject, type Rejection } from "../core/rejection.ts";
@@ -11,7 +12,7 @@ import type { Core } from "./core.ts";
 import type { Turn } from "./turn.ts";
 import { available, debt, free, isHeard, settled, type Lease } from "./lease.ts";
 import type { Now } from "./now.ts";
-import { madeUpLease } from "./places.ts";
+import { hearsFirst, madeUpLease } from "./places.ts";
 import { tenantOf } from "./prepare.ts";
 import type { Reservation } from "./reservations.ts";
 import type { Line } from "./tally.ts";
@@ -20,7 +21,12 @@ import type { Tenant } from "./tenants.ts";
 /** Bounds an answer: buckets of one limit that differ by action or name alone. */
 const LISTED_MAX = 1_000;
 
-type Found = readonly [CompiledLimit, string, Lease];
+/** A bucket, and its lease where there is one. */
+interface Place {
+  readonly spec: LedgerSpec;
+  readonly lease: Lease | undefined;
+}
+type Found = readonly [CompiledLimit, string, Place];
 
 /** Every limit whose `match` and `per` hold for the subject; action, name and tag are not looked at. */
 /** Undefined: it waits for the store, and is answered in another turn. `refresh`: asks it in any case. */
@@ -36,13 +42,19 @@ export function balances(
   for (const limit of tenant.policy.limits) {
     if (!keepsAccount(limit) || (limit.platform && !turn.caller.platform)) continue;
     if (!limit.matcher.appliesToSubject(named)) continue;
-    for (const [scope, lease] of leasesOf(core, { tenant, subject: named, turn }, limit)) {
-      if (found.length < LISTED_MAX) found.push([limit, scope, lease]);
+    for (const [scope, place] of placesOf(core, { tenant, subject: named, turn }, limit)) {
+      if (found.length < LISTED_MAX) found.push([limit, scope, place]);
     }
   }
-  if (readsBalances(core, turn, { found, refresh })) return undefined;
+  const leases = found.flatMap(([, , { lease }]) => lease ?? []);
+  const keys = found.flatMap(([, , { lease, spec }]) => (lease ? [] : spec.key));
+  const since = refresh ? turn.now.mono : undefined;
+  if (hearsFirst(core, turn, { leases, keys, since })) return undefined;
   core.funds.flush();
-  return found.map(([limit, scope, lease]) => balanceOf(limit, scope, lease, turn.now));
+  return found.map(([limit, scope, { lease, spec }]) => {
+    const shown = lease && isHeard(lease) ? lease : madeUpLease(core, spec, turn);
+    return balanceOf(limit, scope, shown, turn.now);
+  });
 }
 
 const NO_ACTION = { kind: "", name: "", tags: [], fingerprint: "" };
@@ -53,50 +65,31 @@ interface Asking {
   readonly turn: Turn;
 }
 
-/** What the store has to be asked before it is shown (S31); true: the answer waits for that. */
-function readsBalances(
-  { funds }: Core,
-  turn: Turn,
-  { found, refresh }: { readonly found: readonly Found[]; readonly refresh: boolean },
-): boolean {
-  if (!funds.isShared || funds.isLost()) return false;
-  const { ticket, now } = turn;
-  const held = found.filter(([, , lease]) => lease.stock?.heard);
-  if (refresh && !ticket && held.length > 0) {
-    const wants = held.map(([, , lease]) => ({ lease, units: 0, since: now.mono }));
-    turn.suspend({ wants, ttlMs: 0 });
-    return true;
-  }
-  if (ticket?.hasRead || held.length === found.length) return false;
-  const missing = found.filter(([, , lease]) => !lease.stock?.heard);
-  turn.suspend({ keys: missing.map(([, , lease]) => lease.spec.key) });
-  return true;
-}
-
-function leasesOf(
+function placesOf(
   core: Core,
   { tenant, subject, turn }: Asking,
   limit: CompiledLimit,
-): (readonly [scope: string, lease: Lease])[] {
+): (readonly [scope: string, place: Place])[] {
   const { matcher } = limit;
   const { now } = turn;
   if (matcher.perAction) {
-    const found: [string, Lease][] = [];
+    const found: [string, Place][] = [];
     for (const bucket of core.accounts.of(tenant, limit).keys()) {
       if (!matcher.ownsBucket(bucket, subject)) continue;
       const account = core.accounts.find(tenant, limit, bucket, now);
       const scope = limit.scope.text(tenant.policy.name, subject, actionOf(limit, bucket));
-      if (account) found.push([scope, account.lease]);
+      if (account) found.push([scope, placeOf(account.lease)]);
     }
     return found;
   }
   const bucket = matcher.bucketOf(subject, NO_ACTION);
   const scope = limit.scope.text(tenant.policy.name, subject, NO_ACTION);
   const account = core.accounts.find(tenant, limit, bucket, now);
-  if (account && isHeard(account.lease)) return [[scope, account.lease]];
-  const spec = core.accounts.spec(tenant, limit, bucket, now);
-  return [[scope, madeUpLease(core, spec, turn)]];
+  if (account) return [[scope, placeOf(account.lease)]];
+  return [[scope, { spec: core.accounts.spec(tenant, limit, bucket, now), lease: undefined }]];
 }
+
+const placeOf = (lease: Lease): Place => ({ spec: lease.spec, lease });
 
 /** The action that a bucket is of, as far as its limit tells buckets apart by it. */
 function actionOf(limit: CompiledLimit, bucket: string): Action {

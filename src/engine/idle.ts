@@ -19,7 +19,7 @@ export function canGo(account: Kept, now: Now): boolean {
   const { lease } = account;
   if (lease.holds > 0) return false;
   if (isSpentOnce(account, now)) return true;
-  if (lease.stock) return isForgotten(lease, now);
+  if (lease.stock && lease.spec.family === "") return isForgotten(lease, now);
   if (lease.spec.family !== "" && !passesNothingOn(lease, now)) return false;
   return now.latest >= lease.spec.end || isUnused(lease, now);
 }

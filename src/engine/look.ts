@@ -5,30 +5,28 @@ import type { CheckAnswer, Explanation } from "../core/verdict.ts";
 import type { Done } from "../ports/quota.ts";
 import { isRefused, type Case, type Decided } from "./case.ts";
 import type { Core } from "./core.ts";
-import { isHeard } from "./lease.ts";
+import type { Lease } from "./lease.ts";
 import { keepsAccount } from "./ledger-spec.ts";
-import { lookAt, standingsOf } from "./places.ts";
+import { hearsFirst, lookAt, standingsOf } from "./places.ts";
 import { prepare, type Prepared } from "./prepare.ts";
 import { ruleEarly, ruleSize, ruleUnits } from "./ruling.ts";
 import type { Standing } from "./standing.ts";
 import type { Turn } from "./turn.ts";
 import { capsAt, decision, verdictOf, type Opinion } from "./verdicts.ts";
 
-/**
- * Where the store is a fleet's, ledgers that are not held here are read first (S31). True: the operation waits
- * for that, and is decided in another turn.
- */
+/** True: the operation waits for the store, and is decided in another turn. */
 export function readsFirst(the: Case): boolean {
   const { core, turn, asked, now } = the;
-  const { funds, accounts } = core;
-  if (!funds.isShared || turn.ticket || funds.isLost()) return false;
+  if (!core.funds.isShared) return false;
+  const leases: Lease[] = [];
   const keys: string[] = [];
   for (const { limit, bucket, lease } of standingsOf(the)) {
-    if (!keepsAccount(limit) || (lease && isHeard(lease))) continue;
-    keys.push(accounts.spec(asked.tenant, limit, bucket, now).key);
+    if (lease) leases.push(lease);
+    else if (keepsAccount(limit)) {
+      keys.push(core.accounts.spec(asked.tenant, limit, bucket, now).key);
+    }
   }
-  if (keys.length > 0) turn.suspend({ keys });
-  return keys.length > 0;
+  return hearsFirst(core, turn, { leases, keys });
 }
 
 export function look(the: Case): Decided {

@@ -54,6 +54,38 @@ const tooManyBuckets = ({ asked }: Case): Rejection =>
     `tenant "${asked.tenant.policy.name}" has too many live buckets for one more`,
   );
 
+/** What a look needs of a fleet's store. */
+export interface Unheard {
+  /** Leases that are looked at. */
+  readonly leases: readonly Lease[];
+  /** Ledgers that are not held here. */
+  readonly keys: readonly string[];
+  /** All leases must have been heard since (mono), not only those of which nothing was heard. */
+  readonly since?: number | undefined;
+}
+
+/**
+ * Where the store is a fleet's, what was never heard is asked for before it is shown, and what is not held here is
+ * read (S31). True: the operation waits for that, and is decided in another turn.
+ */
+export function hearsFirst({ funds }: Core, turn: Turn, { leases, keys, since }: Unheard): boolean {
+  if (!funds.isShared || funds.isLost()) return false;
+  const { ticket } = turn;
+  const unheard = leases.filter((lease) => since !== undefined || !isHeard(lease));
+  if (!ticket && unheard.length > 0) {
+    const wants = unheard.map((lease) => ({
+      lease,
+      units: 0,
+      ...(since !== undefined && { since }),
+    }));
+    turn.suspend({ wants, ttlMs: 0 });
+    return true;
+  }
+  if (ticket?.hasRead || keys.length === 0) return false;
+  turn.suspend({ keys });
+  return true;
+}
+
 /** A look at limits that nobody opened: made-up leases with what is known of them. Creates nothing (S31). */
 export function lookAt({ core, turn, asked }: Case, standings: readonly Standing[]): Standing[] {
   return standings.map((standing) => {

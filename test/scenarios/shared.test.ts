@@ -30,18 +30,6 @@ const OTHERWISE = new Map([
     "a rate keeps what is used through an edit: 40 of 100 are gone, so 10 of 50 are left",
     "the lease that is here is weighed against the new burst once the store has heard of it",
   ],
-  [
-    "policy.md, rollover: unspent units pass into the next period, up to a bound",
-    "a balance of a period that nobody has used yet does not show what is carried",
-  ],
-  [
-    "S23, carry_debt: what is owed at the period's end passes into the next",
-    "a balance of a period that nobody has used yet does not show what is carried",
-  ],
-  [
-    "S23, carry_debt: a debt above a whole period is carried on and on",
-    "a balance of a period that nobody has used yet does not show what is carried",
-  ],
 ]);
 
 for (const file of readdirSync(HERE).filter((name) => name.endsWith(".txt"))) {
