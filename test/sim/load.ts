@@ -1,0 +1,389 @@
+/**
+ * What agents do: they ask the sidecar next to them, use what they were allowed, settle it or forget to, repeat
+ * themselves, and go on when a sidecar is back. All that they hear goes to {@link Truth}.
+ */
+import type { Amount, Operation, Reserve } from "../../src/core/operation.ts";
+import { isRejection, type Rejection } from "../../src/core/rejection.ts";
+import type { Answer, CommitAnswer, Denial, Verdict } from "../../src/core/verdict.ts";
+import type { Call } from "../../src/ports/quota.ts";
+import { aCheck, aCommit, aConsume, anExtend, aRelease, aReserve } from "../support/builders.ts";
+import { leastUnspent } from "./account.ts";
+import type { Agenda } from "./agenda.ts";
+import type { Chance } from "./chance.ts";
+import { LIMITS, TENANTS, type LimitName } from "./scheme.ts";
+import { LOADED_MS, type Load, type Setting } from "./setting.ts";
+import type { Known, Owner, Truth } from "./truth.ts";
+
+/** A sidecar as its agents see it. */
+export interface Member {
+  readonly name: string;
+  owner: Owner;
+  wall(): number;
+  /** Runs the operation; `gone`: there is nobody, or the process ended before it answered. */
+  submit(
+    call: Call,
+    operation: Operation,
+    done: (answer: Answer | Rejection | "gone") => void,
+  ): void;
+  /** Of what was charged in one go: what nobody covered, by meter. */
+  overageOf(charged: readonly Amount[]): ReadonlyMap<string, number>;
+  /** Requests that wait for a process that does not run. */
+  waiting(): number;
+  isUp(): boolean;
+  /** Until when it may hold what nobody was told of: it ended before it answered. */
+  unsureUntil: number;
+}
+
+export interface Counts {
+  decisions: number;
+  admitted: number;
+  denied: Map<string, number>;
+  commits: number;
+  late: number;
+  overage: number;
+  repeated: number;
+  lost: number;
+}
+
+export interface LoadOptions {
+  readonly agenda: Agenda;
+  readonly chance: Chance;
+  readonly setting: Setting;
+  readonly truth: Truth;
+  readonly fail: (what: string) => void;
+}
+
+/** Chance that an operation is about each limit. */
+const MIX: Readonly<Record<Load, Readonly<Record<LimitName, number>>>> = {
+  month: { plat: 0.1, month: 1, dept: 0, once: 0, rate: 0, slots: 0 },
+  dept: { plat: 0.3, month: 0.7, dept: 0.7, once: 0, rate: 0, slots: 0 },
+  once: { plat: 0, month: 0.3, dept: 0, once: 1, rate: 0, slots: 0 },
+  rate: { plat: 0, month: 0.3, dept: 0, once: 0, rate: 1, slots: 0 },
+  slots: { plat: 0, month: 0.2, dept: 0, once: 0, rate: 0, slots: 1 },
+  mix: { plat: 0.3, month: 0.7, dept: 0.4, once: 0.3, rate: 0.4, slots: 0.4 },
+};
+const MOST: Readonly<Record<LimitName, number>> = {
+  plat: 20,
+  month: 40,
+  dept: 30,
+  once: 25,
+  rate: 4,
+  slots: 0,
+};
+
+const RETRY_MS = 30;
+const RETRIES_MAX = 60;
+/** Longer than any reservation lives, extensions included. */
+export const UNSURE_MS = 2_500;
+/** R of S17: nobody waits longer for what lies idle. */
+const PATIENCE_MS = 250;
+
+export interface Ask {
+  readonly tenant: string;
+  readonly amounts: Readonly<Partial<Record<LimitName, number>>>;
+  readonly ttlMs: number;
+  /** How long the caller waits, ms. */
+  readonly waitMs: number;
+  readonly key: string;
+  /** How long what was allowed is used, ms; undefined: as agents do. */
+  readonly useMs?: number;
+}
+
+export interface LoadPart {
+  readonly counts: Counts;
+  /** Begins to ask the member for something now and then. */
+  begin(member: Member): void;
+  ask(member: Member, ask: Ask): void;
+  /** Nobody asks for anything new. */
+  end(): void;
+}
+
+export function createLoad({ agenda, chance, setting, truth, fail }: LoadOptions): LoadPart {
+  const counts: Counts = {
+    decisions: 0,
+    admitted: 0,
+    denied: new Map(),
+    commits: 0,
+    late: 0,
+    overage: 0,
+    repeated: 0,
+    lost: 0,
+  };
+  const mix = MIX[setting.load];
+  let keys = 0;
+  let isOver = false;
+
+  const call = (member: Member, waitMs: number): Call => ({
+    caller: { tenant: "", platform: true },
+    deadline: member.wall() + waitMs,
+  });
+
+  /** Again and again, as long as nobody is there. */
+  function insist(
+    member: Member,
+    operation: Operation,
+    done: (answer: Answer | Rejection) => void,
+    tries = 0,
+  ): void {
+    member.submit(call(member, PATIENCE_MS), operation, (answer) => {
+      if (answer !== "gone") return done(answer);
+      if (tries < RETRIES_MAX)
+        agenda.at(RETRY_MS, `retry ${member.name}`, () => insist(member, operation, done, tries + 1));
+    });
+  }
+
+  const unsure = (member: Member): void => {
+    member.unsureUntil = agenda.now() + UNSURE_MS;
+  };
+
+  function denied(tenant: string, { denial }: Verdict): void {
+    if (!denial) return;
+    agenda.show(() => `refused: ${denial.reason} ${denial.limit} ${denial.requestedUnits} of ${denial.remainingUnits}`);
+    counts.denied.set(denial.reason, (counts.denied.get(denial.reason) ?? 0) + 1);
+    if (setting.environment === "calm") mustBeExhausted(tenant, denial);
+  }
+
+  /** L2 (S17): nobody is refused what has lain idle for R; of the last thousandth it may. */
+  function mustBeExhausted(tenant: string, denial: Denial): void {
+    if (denial.reason === "LEASE_PENDING" || denial.reason === "STORE_UNAVAILABLE") {
+      if (agenda.now() > setting.terms.learnMs) fail(`L2 ${denial.reason} while the store answers`);
+      return;
+    }
+    const account = truth.find(tenant, denial);
+    if (account?.kind !== "budget") return;
+    const least = leastUnspent(account, PATIENCE_MS, agenda.now());
+    if (least >= denial.requestedUnits && least > account.capacity / 1_000) {
+      fail(`L2 ${account.name}: ${denial.requestedUnits} refused, ${least} idle of ${account.capacity}`);
+    }
+  }
+
+  function ask(member: Member, asked: Ask): void {
+    counts.decisions++;
+    const { tenant, ttlMs } = asked;
+    const tags = LIMITS.filter((name) => asked.amounts[name] !== undefined);
+    const amounts = tags
+      .filter((name) => name !== "slots")
+      .map((meter) => ({ meter, units: asked.amounts[meter] ?? 0 }));
+    const subject = {
+      tenant,
+      workspace: `w${chance.below(2)}`,
+      dimensions: { run: `r${Math.floor(agenda.now() / 3_000)}-${chance.below(3)}` },
+    };
+    const parts = { subject, action: { tags }, amounts, verbose: true };
+    const free = asked.useMs === undefined;
+    if (free && chance.chance(0.05)) {
+      return member.submit(call(member, asked.waitMs), aCheck(parts), () => undefined);
+    }
+    if (free && chance.chance(0.1)) {
+      const alreadySpent = chance.chance(0.2) && !tags.includes("rate");
+      const consume = aConsume({ ...parts, alreadySpent });
+      return member.submit(call(member, asked.waitMs), consume, (answer) => {
+        if (answer === "gone" || isRejection(answer) || answer.op !== "consume") return;
+        if (answer.verdict.decision === "deny") return denied(tenant, answer.verdict);
+        counts.admitted++;
+        const { charged, verdict } = answer;
+        const overage = member.overageOf(charged);
+        truth.consumed(tenant, { limits: verdict.limits, charged, overage, alreadySpent });
+      });
+    }
+    const reserve = aReserve({ ...parts, ttlMs, idempotencyKey: asked.key });
+    const { owner } = member;
+    member.submit(call(member, asked.waitMs), reserve, (answer) => {
+      if (answer === "gone") {
+        unsure(member);
+        if (asked.key !== "") agenda.at(RETRY_MS, "ask again", () => repeat(member, reserve, undefined));
+        return;
+      }
+      allowed(member, owner, reserve, answer, asked.useMs);
+    });
+  }
+
+  function allowed(
+    member: Member,
+    owner: Owner,
+    op: Reserve,
+    answer: Answer | Rejection,
+    useMs?: number,
+  ): void {
+    if (isRejection(answer)) return unexpected(answer);
+    if (answer.op !== "reserve") return;
+    const { tenant } = op.subject;
+    if (answer.verdict.decision === "deny") return denied(tenant, answer.verdict);
+    counts.admitted++;
+    agenda.show(() => `${member.name} allows ${answer.reservationId} ${answer.reserved.map(({ meter, units }) => `${meter} ${units}`).join(" ")} ${answer.verdict.source}`);
+    const known = truth.reserved({
+      id: answer.reservationId,
+      owner: member.owner === owner ? owner : member.owner,
+      tenant,
+      ttlMs: op.ttlMs,
+      leftMs: (answer.expiresAt ?? 0) - member.wall(),
+      limits: answer.verdict.limits,
+      reserved: answer.reserved,
+    });
+    use(member, known, useMs);
+    if (op.idempotencyKey !== "" && chance.chance(0.3)) {
+      agenda.at(chance.around(100), "repeat", () => repeat(member, op, known));
+    }
+  }
+
+  /** The same Reserve under the same key: the same reservation (I2). */
+  function repeat(member: Member, op: Reserve, known: Known | undefined): void {
+    const { owner } = member;
+    counts.repeated++;
+    member.submit(call(member, PATIENCE_MS), op, (answer) => {
+      if (answer === "gone") return unsure(member);
+      if (isRejection(answer) || answer.op !== "reserve") return;
+      if (known && known.owner === member.owner && owner === member.owner && known.state !== "lost") {
+        if (answer.reservationId !== known.id) {
+          fail(`I2 ${member.name}: a repeated Reserve was answered ${answer.reservationId || "deny"}, not ${known.id}`);
+        }
+        return;
+      }
+      if (!known) allowed(member, member.owner, op, answer);
+    });
+  }
+
+  function unexpected(rejection: Rejection): void {
+    counts.lost++;
+    if (rejection.reason !== "TOO_MANY_RESERVATIONS") fail(`rejected: ${rejection.reason} ${rejection.message}`);
+  }
+
+  /** What an agent does with what it was allowed. */
+  function use(member: Member, known: Known, useMs: number | undefined): void {
+    const isLate = chance.chance(setting.faults.late);
+    const takes = useMs ?? (isLate ? 700 + chance.around(300) : chance.around(150));
+    const end = (): void => {
+      if (useMs === undefined && chance.chance(0.1)) return release(member, known);
+      if (useMs === undefined && chance.chance(0.05)) return; // it forgets
+      settle(member, known, false);
+    };
+    if (useMs === undefined && chance.chance(0.1)) {
+      agenda.at(takes / 3, "extend", () => extend(member, known));
+    }
+    if (useMs === undefined && chance.chance(0.15)) {
+      agenda.at(takes / 2, "partial", () => settle(member, known, true));
+    }
+    agenda.at(takes, "settle", end);
+  }
+
+  function actualOf(known: Known): Readonly<Record<string, number>> {
+    const over = chance.chance(setting.faults.overage);
+    const amounts: Record<string, number> = {};
+    for (const { meter, held, charged } of known.parts) {
+      if (meter === "") continue;
+      const most = over && meter !== "rate" ? 3 * (held + charged) : held;
+      amounts[meter] = charged + chance.below(most + 1);
+    }
+    return amounts;
+  }
+
+  function settle(member: Member, known: Known, partial: boolean, amounts = actualOf(known)): void {
+    if (known.state === "settled") return;
+    const op = aCommit(known.id, { amounts, partial });
+    insist(member, op, (answer) => {
+      if (isRejection(answer)) {
+        if (answer.reason === "OVERAGE_REJECTED") {
+          const held = known.parts.filter(({ meter }) => meter !== "");
+          const stated = held.map((part) => [part.meter, part.charged + part.held] as const);
+          return settle(member, known, partial, Object.fromEntries(stated));
+        }
+        if (known.state !== "settled") notThere(member, known, answer);
+        return; // what was settled meanwhile knows of no partial commit
+      }
+      if (answer.op !== "commit") return;
+      const overage = member.overageOf(addedBy(known, answer.charged));
+      if (known.state === "settled") return;
+      counts.commits++;
+      if (answer.late) counts.late++;
+      for (const units of overage.values()) counts.overage += units;
+      const ending = endingOf(answer);
+      truth.committed(known, { partial, charged: answer.charged, overage, ending });
+      if (!partial && chance.chance(0.2)) again(member, known, op);
+    });
+  }
+
+  /** The same Commit again: the same answer, and nothing is charged (I2, S20). */
+  function again(member: Member, known: Known, op: Operation): void {
+    agenda.at(chance.around(50), "commit again", () => {
+      const { owner } = known;
+      member.submit(call(member, PATIENCE_MS), op, (answer) => {
+        if (answer === "gone" || member.owner !== owner) return;
+        if (isRejection(answer)) return notThere(member, known, answer);
+        if (answer.op !== "commit") return;
+        if (endingOf(answer) !== known.ending) {
+          fail(`I2 ${known.id}: a repeated Commit was answered ${endingOf(answer)}, not ${known.ending}`);
+        }
+      });
+    });
+  }
+
+  /** A settled or lost reservation may be unknown; one that its owner's journal keeps may not. */
+  function notThere(member: Member, known: Known, { reason, message }: Rejection): void {
+    if (known.owner !== member.owner || known.state === "lost") {
+      counts.lost++;
+      return;
+    }
+    // A clock that was set ahead by more than the grace takes everything for long over.
+    if (reason === "RESERVATION_EXPIRED" && known.owner.shifted() > known.shiftedThen + 60_000) return;
+    fail(`S26 ${member.name}: ${known.id} (${known.state}): ${reason} ${message}`);
+  }
+
+  function release(member: Member, known: Known): void {
+    insist(member, aRelease(known.id), (answer) => {
+      if (isRejection(answer)) return notThere(member, known, answer);
+      if (answer.op === "release") truth.released(known);
+    });
+  }
+
+  function extend(member: Member, known: Known): void {
+    if (known.state !== "open") return;
+    const byMs = chance.below(300);
+    const meters = known.parts.filter(({ meter }) => meter !== "");
+    const add = meters.map(({ meter }) => ({ meter, units: chance.below(MOST[meter as LimitName] ?? 1) }));
+    const op = anExtend(known.id, { byMs, add: chance.chance(0.5) ? add : [] });
+    member.submit(call(member, PATIENCE_MS), op, (answer) => {
+      if (answer === "gone") return unsure(member);
+      if (isRejection(answer) || answer.op !== "extend") return;
+      if (answer.verdict.decision !== "deny") truth.extended(known, byMs, op.op === "extend" ? op.add : []);
+    });
+  }
+
+  function something(member: Member): void {
+    const amounts: Partial<Record<LimitName, number>> = {};
+    for (const name of LIMITS) if (chance.chance(mix[name])) amounts[name] = chance.below(MOST[name]) + 1;
+    if (Object.keys(amounts).length === 0) amounts.dept = 1 + chance.below(MOST.dept);
+    ask(member, {
+      tenant: chance.pick(TENANTS.slice(0, chance.chance(0.8) ? 1 : 2)),
+      amounts,
+      ttlMs: 250 + chance.below(500),
+      waitMs: 20 + chance.below(250),
+      key: chance.chance(0.3) ? `k${keys++}` : "",
+    });
+  }
+
+  return {
+    counts,
+    ask,
+    begin(member) {
+      const next = (): void => {
+        if (isOver || agenda.now() > LOADED_MS) return;
+        if (member.isUp() && member.waiting() < 6) something(member);
+        agenda.at(chance.around(setting.gapMs), `load ${member.name}`, next);
+      };
+      agenda.at(chance.around(40), `load ${member.name}`, next);
+    },
+    end() {
+      isOver = true;
+    },
+  };
+}
+
+const endingOf = ({ charged, overage, uncharged, late }: CommitAnswer): string =>
+  JSON.stringify([charged, overage, uncharged, late]);
+
+/** What these totals charge beyond what was charged before. */
+const addedBy = (known: Known, charged: readonly Amount[]): readonly Amount[] =>
+  charged.map(({ meter, units }) => {
+    const before = known.parts.find((part) => part.meter === meter)?.charged ?? 0;
+    return { meter, units: Math.max(0, units - before) };
+  });

@@ -1,0 +1,338 @@
+/**
+ * What callers were told, and so what is true: every reservation with what it holds where, followed through its
+ * life by answers alone. After each answer the accounts that it touched are looked at.
+ *
+ * The one thing that is not an answer is expiry. A hold is over when the clock of its host says so; where two
+ * clocks could be meant (the machine was paused, or its wall clock stepped) the earlier one counts, and nothing
+ * expires on a host that does not run.
+ */
+import type { Amount } from "../../src/core/operation.ts";
+import type { LimitStatus } from "../../src/core/verdict.ts";
+import {
+  charge,
+  fault,
+  hold,
+  letGo,
+  lossAt,
+  newAccount,
+  type Account,
+  type Kind,
+} from "./account.ts";
+import type { Agenda } from "./agenda.ts";
+import { START } from "./host.ts";
+import { LIMITS, type LimitName, type Numbers } from "./scheme.ts";
+import type { Setting } from "./setting.ts";
+
+/** Whose reservation it is: what a journal makes the same through restarts. */
+export interface Owner {
+  readonly name: string;
+  /** Its clock runs: what is due has expired. */
+  runs(): boolean;
+  /** Hardware time, ms. */
+  time(): number;
+  /** By how much its reservations may be over early: pauses and steps so far. */
+  shifted(): number;
+}
+
+interface Part {
+  readonly account: Account;
+  readonly meter: string;
+  held: number;
+  charged: number;
+  /** A slot that its agent has left: it ends with time, whatever becomes of the process. */
+  isLeft: boolean;
+}
+
+export interface Known {
+  readonly id: string;
+  readonly owner: Owner;
+  readonly tenant: string;
+  readonly ttlMs: number;
+  readonly parts: Part[];
+  state: "open" | "expired" | "settled" | "lost";
+  /** Host time. */
+  deadline: number;
+  shiftedThen: number;
+  /** The answer to its end, to be repeated. */
+  ending: string;
+}
+
+export interface Truth {
+  readonly accounts: ReadonlyMap<string, Account>;
+  reserved(options: {
+    readonly id: string;
+    readonly owner: Owner;
+    readonly tenant: string;
+    readonly ttlMs: number;
+    /** Until it expires, as the answer says. */
+    readonly leftMs: number;
+    readonly limits: readonly LimitStatus[];
+    readonly reserved: readonly Amount[];
+  }): Known;
+  extended(known: Known, byMs: number, add: readonly Amount[]): void;
+  committed(known: Known, options: Settling): void;
+  released(known: Known): void;
+  /** Charged at once. */
+  consumed(
+    tenant: string,
+    options: {
+      readonly limits: readonly LimitStatus[];
+      readonly charged: readonly Amount[];
+      readonly overage: ReadonlyMap<string, number>;
+      readonly alreadySpent: boolean;
+    },
+  ): void;
+  /** A drain settles all that is open as expiry would. */
+  expireAll(owner: Owner): void;
+  /** Nobody will ever settle what this owner holds. */
+  lose(owner: Owner): void;
+  /** The store dropped a ledger whose life was over; true: under an open reservation. */
+  purged(name: string): boolean;
+  /** Writes that nobody had confirmed may be lost. */
+  loss(): void;
+  /** The store's clock went ahead: as much is refilled once more. */
+  clockStepped(ms: number): void;
+  /** The limits as of a new revision. */
+  renumber(numbers: Numbers): void;
+  /** The account of a denial or a status. */
+  find(tenant: string, status: Pick<LimitStatus, "limit" | "scope" | "resetsAt">): Account | undefined;
+  /** Lets everything expire that is due. */
+  tick(): void;
+  openOf(owner: Owner): number;
+  heldBy(owner: Owner, account: Account): number;
+}
+
+export interface Settling {
+  readonly partial: boolean;
+  /** Totals, as the answer says. */
+  readonly charged: readonly Amount[];
+  /** Told by the engine while it settled, by meter. */
+  readonly overage: ReadonlyMap<string, number>;
+  readonly ending: string;
+}
+
+const KIND: Readonly<Record<LimitName, Kind>> = {
+  plat: "budget",
+  month: "budget",
+  dept: "budget",
+  once: "budget",
+  rate: "rate",
+  slots: "slots",
+};
+
+const isLimit = (name: string): name is LimitName => (LIMITS as readonly string[]).includes(name);
+
+/** How much earlier a hold may end than the clock says: turns look at whole ms. */
+const ROUNDING_MS = 2;
+
+/** The name of a ledger, as answers and the store's keys both tell it. `end`: of its period, where it has one. */
+export const accountName = (
+  uid: string,
+  limit: string,
+  values: string,
+  end: number | undefined,
+): string => `${uid} ${limit} ${values} ${end === undefined ? "-" : end - START}`;
+
+export function createTruth(options: {
+  readonly agenda: Agenda;
+  readonly setting: Setting;
+  readonly numbers: Numbers;
+  readonly fail: (what: string) => void;
+}): Truth {
+  const { agenda, setting, fail } = options;
+  let highest = options.numbers;
+  const accounts = new Map<string, Account>();
+  const live = new Set<Known>();
+
+  function accountOf(tenant: string, { limit, scope, resetsAt }: Pick<LimitStatus, "limit" | "scope" | "resetsAt">): Account | undefined {
+    if (!isLimit(limit)) return undefined;
+    const uid = limit === "plat" ? "/platform" : tenant;
+    const values = scope.split("/").at(-1)?.split(":");
+    const narrower = scope.includes("/") ? (values?.[1] ?? "") : "";
+    const name = accountName(uid, limit, narrower, resetsAt);
+    let account = accounts.get(name);
+    if (!account) {
+      const perMs = limit === "rate" ? setting.rate.units / 1_000 : 0;
+      const capacity = highest[limit];
+      account = newAccount({ name, kind: KIND[limit], capacity, perMs, now: agenda.now() });
+      accounts.set(name, account);
+    }
+    return account;
+  }
+
+  function look(account: Account, why: string): void {
+    const found = fault(account);
+    if (found !== "") fail(`${found} (${why})`);
+  }
+
+  function isDue({ owner, deadline, shiftedThen }: Known): boolean {
+    if (!owner.runs()) return false;
+    return owner.time() + owner.shifted() - shiftedThen + ROUNDING_MS >= deadline;
+  }
+
+  function leave(part: Part, units: number): void {
+    if (part.isLeft) return;
+    letGo(part.account, units, agenda.now());
+    part.held -= units;
+    part.isLeft = part.account.kind === "slots";
+  }
+
+  const drop = ({ parts }: Known): void => {
+    for (const part of parts) leave(part, part.held);
+  };
+
+  const leaveSlots = ({ parts }: Known): void => {
+    for (const part of parts) if (part.account.kind === "slots") leave(part, 0);
+  };
+
+  function tick(): void {
+    for (const known of live) {
+      if (known.state === "open" && isDue(known)) {
+        known.state = "expired";
+        drop(known);
+        live.delete(known);
+      } else if (known.owner.time() >= known.deadline) {
+        leaveSlots(known);
+        if (known.state === "lost") live.delete(known);
+      }
+    }
+  }
+
+  const truth: Truth = {
+    accounts,
+    reserved({ id, owner, tenant, ttlMs, leftMs, limits, reserved }) {
+      tick();
+      const parts: Part[] = [];
+      for (const status of limits) {
+        const account = accountOf(tenant, status);
+        if (!account) continue;
+        const held = reserved.find(({ meter }) => meter === status.meter)?.units ?? 0;
+        parts.push({ account, meter: status.meter, held, charged: 0, isLeft: false });
+      }
+      const known: Known = {
+        id,
+        owner,
+        tenant,
+        ttlMs,
+        parts,
+        state: "open",
+        deadline: owner.time() + leftMs,
+        shiftedThen: owner.shifted(),
+        ending: "",
+      };
+      live.add(known);
+      for (const { account, held } of parts) {
+        hold(account, held, agenda.now());
+        look(account, `reserve ${id} at ${owner.name}`);
+      }
+      return known;
+    },
+    extended(known, byMs, add) {
+      tick();
+      known.deadline += byMs;
+      for (const part of known.parts) {
+        const more = add.find(({ meter }) => meter === part.meter)?.units ?? 0;
+        if (more === 0 || known.state !== "open") continue;
+        part.held += more;
+        hold(part.account, more, agenda.now());
+        look(part.account, `extend ${known.id}`);
+      }
+    },
+    committed(known, { partial, charged, overage, ending }) {
+      tick();
+      if (known.state === "settled") return fail(`I2 ${known.id} settled twice`);
+      const wasOpen = known.state !== "expired"; // of one that was lost the hold still counts
+      for (const part of known.parts) {
+        const { account, meter } = part;
+        const total = charged.find((one) => one.meter === meter)?.units ?? part.charged;
+        const due = Math.max(0, total - part.charged);
+        const held = wasOpen ? Math.min(part.held, partial ? due : part.held) : 0;
+        if (wasOpen && (account.kind !== "slots" || !partial)) leave(part, held);
+        part.charged += due;
+        const beyond = overage.get(meter) ?? 0;
+        if (account.kind === "slots") continue;
+        // What was told of a lost one may be lost, too: it is charged as its process remembers it.
+        const excess = Math.max(0, due - held, known.state === "lost" ? beyond : 0);
+        charge(account, { units: due, overage: beyond, excess }, agenda.now());
+        look(account, `commit ${known.id} at ${known.owner.name}`);
+      }
+      if (partial) {
+        if (wasOpen) known.deadline = Math.max(known.deadline, known.owner.time() + known.ttlMs);
+        return;
+      }
+      known.state = "settled";
+      known.ending = ending;
+      live.delete(known);
+    },
+    released(known) {
+      tick();
+      if (known.state === "open") drop(known);
+      known.state = "settled";
+      live.delete(known);
+    },
+    consumed(tenant, { limits, charged, overage, alreadySpent }) {
+      tick();
+      for (const status of limits) {
+        const account = accountOf(tenant, status);
+        const units = charged.find(({ meter }) => meter === status.meter)?.units ?? 0;
+        if (!account || account.kind === "slots") continue;
+        const excess = alreadySpent ? units : 0;
+        charge(account, { units, overage: overage.get(status.meter) ?? 0, excess }, agenda.now());
+        look(account, "consume");
+      }
+    },
+    expireAll(owner) {
+      for (const known of live) {
+        if (known.owner !== owner || known.state !== "open") continue;
+        known.state = "expired";
+        drop(known);
+        live.delete(known);
+      }
+    },
+    lose(owner) {
+      for (const known of live) {
+        if (known.owner !== owner || known.state !== "open") continue;
+        known.state = "lost";
+      }
+    },
+    purged(name) {
+      tick();
+      const account = accounts.get(name);
+      if (!account) return false;
+      account.charged = 0;
+      account.overage = 0;
+      account.excess = 0;
+      return [...live].some(
+        ({ state, parts }) => state === "open" && parts.some((part) => part.account === account),
+      );
+    },
+    loss() {
+      for (const account of accounts.values()) lossAt(account);
+    },
+    clockStepped(ms) {
+      for (const account of accounts.values()) account.slack += account.perMs * ms;
+    },
+    renumber(numbers) {
+      const entries = LIMITS.map((name) => [name, Math.max(highest[name], numbers[name])] as const);
+      highest = Object.fromEntries(entries) as Numbers;
+      for (const account of accounts.values()) {
+        const limit = account.name.split(" ")[1] ?? "";
+        if (isLimit(limit)) account.capacity = Math.max(account.capacity, numbers[limit]);
+      }
+    },
+    find: accountOf,
+    tick,
+    openOf: (owner) => [...live].filter((one) => one.owner === owner && one.state === "open").length,
+    heldBy(owner, account) {
+      let held = 0;
+      for (const known of live) {
+        if (known.owner !== owner || known.state !== "open") continue;
+        for (const part of known.parts) {
+          if (part.account === account) held += account.kind === "slots" ? 1 : part.held;
+        }
+      }
+      return held;
+    },
+  };
+  return truth;
+}
