@@ -34,7 +34,7 @@ export interface DeploymentOptions extends StoreAccess {
   /** How the servers' lists of clients name this one. */
   readonly label: string;
   readonly rng: Rng;
-  readonly events: Pick<PrimaryDefaults, "onReady" | "onChange" | "onNews" | "onTrip" | "onWorth">;
+  readonly events: Pick<PrimaryDefaults, "onReady" | "onChange" | "onNews" | "onTrip" | "onAlarm">;
 }
 
 export interface Deployment {

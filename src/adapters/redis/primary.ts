@@ -7,7 +7,7 @@
  *   PR2  Another data set (`master_replid`) or a new connection is told; the first of both is not news.
  */
 import { createConfirmedLine, type ConfirmedLine } from "./confirmed-line.ts";
-import { neededReplicas, type Confirm } from "./confirm.ts";
+import { confirmFindings, neededReplicas, type Confirm } from "./confirm.ts";
 import type { Dial } from "./dial.ts";
 import { inspect, type Inspection } from "./inspection.ts";
 import { parseInfo, replicationOf, type Replication } from "./info.ts";
@@ -36,7 +36,7 @@ export interface PrimaryOptions {
   readonly onNews: () => void;
   readonly onTrip: (ms: number) => void;
   /** It is used all the same, but somebody should know. */
-  readonly onWorth: (text: string) => void;
+  readonly onAlarm: (text: string) => void;
 }
 
 /** `cause`: why it does not count; "" where it does; undefined where that is not known yet. */
@@ -100,7 +100,11 @@ export function createPrimary(options: PrimaryOptions): Primary {
     replication = heard;
     mostOnline = Math.max(mostOnline, heard.online);
     if (options.fencing && last !== undefined && last.replid !== heard.replid) onNews(); // (PR2)
-    if (last?.online !== heard.online) onChange();
+    if (last === undefined || last.online === heard.online) return;
+    if (heard.online === 0 && options.confirm === "auto") {
+      options.onAlarm("no replica is connected any more: nobody confirms what is granted");
+    }
+    onChange();
   }
 
   async function problemsNow(): Promise<string> {
@@ -111,9 +115,6 @@ export function createPrimary(options: PrimaryOptions): Primary {
       const { kind, fencing } = options;
       inspection = await inspect(control, { kind, fencing, probeKey: options.probeKey() });
       inspectedAt = now;
-      for (const { isFatal, text } of inspection?.findings ?? []) {
-        if (!isFatal) options.onWorth(text);
-      }
     }
     return problemsOf(inspection);
   }
@@ -130,9 +131,10 @@ export function createPrimary(options: PrimaryOptions): Primary {
     if (told?.kind === "reply") {
       options.onTrip(performance.now() - started);
       hear(replicationOf(parseInfo(String(told.reply))));
-      const missing = (await problemsNow()) || roleProblem();
+      const missing = (await problemsNow()) || roleProblem() || replicaProblem();
       become(missing === "" && !scripts.isReady() ? scripts.cause() : missing);
-    } else become(told?.error ?? "no answer");
+    } else if (told?.kind === "refused") become((await problemsNow()) || told.error);
+    else become(told?.error ?? "no answer");
     beating = undefined;
     return rest;
   }
@@ -143,6 +145,11 @@ export function createPrimary(options: PrimaryOptions): Primary {
     primary.demoted();
     return "it is a read-only replica; --store has to lead to the primary";
   }
+
+  const replicaProblem = (): string =>
+    confirmFindings(options.confirm, { online: replication?.online ?? 0 })
+      .flatMap(({ isFatal, text }) => (isFatal ? [text] : []))
+      .join("; ");
 
   const primary: Primary = {
     node,

@@ -48,7 +48,6 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
   const { rng, log } = options;
   const store = formatStoreUrl(options.url);
   const trips = createRoundTrips();
-  const saidAlready = new Set<string>();
   let listener: SharedStoreListener | undefined;
   let isClosed = false;
 
@@ -63,10 +62,7 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
       },
       onNews: news,
       onTrip: (ms) => trips.note(ms),
-      onWorth(text) {
-        if (!saidAlready.has(text)) log.warn({ store }, text);
-        saidAlready.add(text);
-      },
+      onAlarm: (text) => log.warn({ store }, text),
     },
   });
   const subscriptions = createSubscriptions({

@@ -70,7 +70,7 @@ export async function visitStore(options: VisitOptions): Promise<Visit> {
       onChange: ignore,
       onNews: ignore,
       onTrip: ignore,
-      onWorth: ignore,
+      onAlarm: ignore,
     },
   });
   const { topology } = deployment;

@@ -143,12 +143,12 @@ describe.concurrent("a server that goes and comes", () => {
     await user.hears("up");
     await user.ask(0);
     await redisCli(server.port, "CONFIG", "RESETSTAT");
-    await redisCli(server.port, "CLIENT", "PAUSE", "400", "WRITE");
+    await redisCli(server.port, "CLIENT", "PAUSE", "20000", "WRITE");
     const asked = user.ask(1);
     await redisCli(server.port, "CLIENT", "KILL", "TYPE", "normal");
     expect(await asked).toHaveProperty("fault");
-    await user.hears("up", 2);
     await redisCli(server.port, "CLIENT", "UNPAUSE");
+    await user.hears("up", 2);
     const stats = await redisCli(server.port, "INFO", "commandstats");
     expect(stats).not.toContain("cmdstat_evalsha");
   });
@@ -206,7 +206,10 @@ describe.concurrent("a server that is not what it has to be", () => {
       "it is no node of a Cluster: write --store redis://HOST:PORT",
     ]);
     const strict = use(ending, server.url, { confirm: "strict" });
-    await strict.hears("up");
+    await strict.hears("down");
+    expect(errors(strict)).toEqual([
+      "no replica is connected: with --confirm strict nothing is granted until one is; --confirm auto does without",
+    ]);
     expect(await strict.ask(1)).toMatchObject({ status: "ok", confirmed: false });
   });
 
