@@ -319,7 +319,9 @@ export function createHolder(options: HolderOptions): Funds {
       if (learning > 0) return { lack: "pending", waitMs: learning };
       if (!stock.heard) return { lack: "pending", waitMs: AGAIN };
       const isKnown =
-        isRefused(stock, units, mono) || mono - stock.heardAt < 2 * patience(state) + AGAIN;
+        isRefused(stock, units, mono) ||
+        isShort(state, { stock, units }) ||
+        mono - stock.heardAt < 2 * patience(state) + AGAIN;
       return isKnown ? { lack: "used", waitMs: 0 } : { lack: "pending", waitMs: AGAIN };
     },
     cover(lease, units) {
