@@ -2,7 +2,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type CommandProcess, startCommand } from "./command-process.ts";
+import { type CommandOptions, type CommandProcess, startCommand } from "./command-process.ts";
 import { createQuotaClient, type QuotaClient } from "./quota-client.ts";
 
 export interface JournaledSidecar {
@@ -12,7 +12,7 @@ export interface JournaledSidecar {
   readonly client: QuotaClient;
   /** The command line, without the program. */
   words(socket?: string, journal?: string): readonly string[];
-  start(): Promise<void>;
+  start(options?: CommandOptions): Promise<void>;
   kill(): Promise<void>;
   /** Kills it, and deletes the folder. */
   close(): Promise<void>;
@@ -43,8 +43,8 @@ export async function aJournaledSidecar(policy: string): Promise<JournaledSideca
       ...["--listen", `unix:${join(folder, socket)}`, "--journal", join(folder, journal)],
       ...["--health", "127.0.0.1:0", "--http", "127.0.0.1:0"],
     ],
-    async start() {
-      command = startCommand(sidecar.words());
+    async start(options) {
+      command = startCommand(sidecar.words(), options);
       await command.logged("serving");
       client = createQuotaClient(`unix:${join(folder, "s.sock")}`);
     },

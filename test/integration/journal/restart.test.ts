@@ -1,7 +1,7 @@
 /** The real command with a journal, killed, and started again in the same folder. */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { runCommand } from "../../support/command-process.ts";
 import { aJournaledSidecar, type JournaledSidecar } from "../../support/journaled-sidecar.ts";
 import { failureOf, type QuotaClient } from "../../support/quota-client.ts";
@@ -15,6 +15,9 @@ tenants:
       - {name: rate, meter: requests, rate: {units: 1, every: 1h, burst: 10k}}
       - {name: slots, concurrency: {max: 3}}
 `;
+
+/** Two or three starts of a process in each, on whatever machine this is. */
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
 
 let sidecar: JournaledSidecar;
 
@@ -123,4 +126,39 @@ describe("the folder", () => {
     expect([ended.status, ended.stdout]).toEqual([2, ""]);
     expect(ended.stderr).toContain(`--journal: the journal ${file} cannot be used`);
   });
+});
+
+/** Runs before the command: from the third write of a journal on the disk is full. */
+const FULL = `
+  import fs from "node:fs";
+  import { syncBuiltinESMExports } from "node:module";
+  const { writeSync } = fs;
+  let writes = 0;
+  fs.writeSync = (file, ...rest) => {
+    const isJournal = fs.readlinkSync("/proc/self/fd/" + file).endsWith(".journal");
+    if (isJournal && ++writes > 2) throw Object.assign(new Error("full"), { code: "ENOSPC" });
+    return writeSync(file, ...rest);
+  };
+  syncBuiltinESMExports();
+`;
+
+it("a disk that is full: it goes on answering, and says so once in the log and to who asks", async () => {
+  await sidecar.kill();
+  await sidecar.start({ before: FULL });
+  const { client, command } = sidecar;
+  const ask = { subject, action, amounts: tokens(10n) };
+  for (let n = 0; n < 5; n++) {
+    const { reservationId } = await client.call("reserve", ask);
+    await client.call("commit", { reservationId });
+  }
+  const { http } = await command.logged("serving");
+  const ready = await fetch(`http://${String(http)}/readyz?verbose`);
+  expect(ready.status).toBe(200);
+  expect(await ready.text()).toMatch(/journal.*a write failed/);
+  const said = command.printed.stdout.match(/the journal failed: going on without it/g);
+  expect(said).toHaveLength(1);
+  await sidecar.kill();
+  await sidecar.start();
+  const opened = await sidecar.command.logged("journal opened");
+  expect(opened).toMatchObject({ intact: false, why: "a write failed" });
 });
