@@ -199,7 +199,7 @@ local function from_family(family, l, label, now)
     table.insert(members, place, own)
     if #members > MEMBERS_MAX then table.remove(members, 1); place = place - 1 end
   end
-  for _, name in ipairs({ 'capacity', 'overdraft', 'rollover', 'carry_debt' }) do own[name] = l[name] end
+  for _, name in ipairs({ 'start', 'stop', 'capacity', 'overdraft', 'rollover', 'carry_debt' }) do own[name] = l[name] end
   if members[place - 1] then carry(members[place - 1], own) end
   l.carried, l.owed = own.carried, own.owed
 end
