@@ -1,9 +1,8 @@
 /**
  * Replays the traffic as fifty agents would make it: reserve the most that a call may cost, call the model
  * (which answers at once here), commit what it really used. A run makes one call after the other; the runs go
- * on side by side. Nothing but what the sidecar answers is written down.
+ * on side by side, dealt over as many sidecars as there are. Nothing but what they answer is written down.
  */
-import {} from "../../gen/imprest/v1/quota.ts";
 import {
   CommitRequest,
   Decision,
@@ -13,7 +12,7 @@ import {
 } from "../../gen/imprest/v1/quota.ts";
 import type { QuotaConnection } from "../client.ts";
 import { findShadowDenial, microsOf, reasonOf } from "./answer.ts";
-import { MAX_OUTPUT_TOKENS, type ModelCall, type Side, sideOf } from "./traffic.ts";
+import { createDealer, MAX_OUTPUT_TOKENS, type ModelCall, type Side, sideOf } from "./traffic.ts";
 
 /** The loop rule of incident.yaml, on trial there. */
 const LOOP_RULE = "same-call";
@@ -30,6 +29,8 @@ export interface Tally {
 
 export interface Replay {
   readonly tallies: Readonly<Record<Side, Tally>>;
+  /** Of each replica, in order. */
+  readonly replicas: readonly Tally[];
   /** Number of the loop's call, from 1, at which the shadow loop rule first said that it would refuse. */
   seenAtCall: number | undefined;
   /** What the loop had spent by then, usd_micros. */
@@ -53,17 +54,20 @@ const IN_FLIGHT = 32;
 const newTally = (): Tally => ({ admitted: 0, refused: 0, spentMicros: 0, refusedBy: new Map() });
 
 export async function replayTraffic(
-  quota: QuotaConnection,
+  quotas: readonly QuotaConnection[],
   traffic: readonly ModelCall[],
   pace: Pace,
 ): Promise<Replay> {
   const replay: Replay = {
     tallies: { loop: newTally(), neighbours: newTally(), others: newTally() },
+    replicas: quotas.map(newTally),
     seenAtCall: undefined,
     seenAtMicros: 0,
     stopped: undefined,
     admittedAfterStop: 0,
   };
+  const replicas = quotas.map((quota, i) => ({ quota, tally: replay.replicas[i] ?? newTally() }));
+  const deal = createDealer(quotas.length);
   const runs = new Map<string, Promise<void>>();
   const inFlight = new Set<Promise<void>>();
   const failures: unknown[] = [];
@@ -72,9 +76,11 @@ export async function replayTraffic(
     // The oldest alone: a race would leave a listener on each of the others, every time.
     while (inFlight.size >= IN_FLIGHT) await inFlight.values().next().value;
     if (failures.length > 0) break;
+    const replica = replicas[deal(call)];
+    if (replica === undefined) throw new Error("there is no replica to play on");
     const run = `${call.tenant}/${call.run}`;
     const landed = (runs.get(run) ?? Promise.resolve())
-      .then(() => replayCall(quota, call, replay))
+      .then(() => replayCall(replica, call, replay))
       .catch((failure: unknown) => void failures.push(failure))
       .finally(() => inFlight.delete(landed));
     inFlight.add(landed);
@@ -85,7 +91,16 @@ export async function replayTraffic(
   return replay;
 }
 
-async function replayCall(quota: QuotaConnection, call: ModelCall, replay: Replay): Promise<void> {
+interface Replica {
+  readonly quota: QuotaConnection;
+  readonly tally: Tally;
+}
+
+async function replayCall(
+  { quota, tally: own }: Replica,
+  call: ModelCall,
+  replay: Replay,
+): Promise<void> {
   const side = sideOf(call);
   const tally = replay.tallies[side];
   const { message: held } = await quota.call(
@@ -108,9 +123,11 @@ async function replayCall(quota: QuotaConnection, call: ModelCall, replay: Repla
   const { decision, denial } = held.verdict ?? {};
   if (decision !== Decision.ALLOW && decision !== Decision.ALLOW_WITH_CAPS) {
     if (denial === undefined) throw new Error(`a refusal without its reason: ${String(decision)}`);
-    tally.refused++;
     const by = `${denial.limit} ${reasonOf(denial)}`;
-    tally.refusedBy.set(by, (tally.refusedBy.get(by) ?? 0) + 1);
+    for (const each of [tally, own]) {
+      each.refused++;
+      each.refusedBy.set(by, (each.refusedBy.get(by) ?? 0) + 1);
+    }
     if (side === "loop") replay.stopped ??= { call: number, atSeconds: call.atSeconds, denial };
     return;
   }
@@ -119,7 +136,9 @@ async function replayCall(quota: QuotaConnection, call: ModelCall, replay: Repla
     QuotaServiceService.commit,
     CommitRequest.fromPartial({ reservationId: held.reservationId, usage }),
   );
-  tally.admitted++;
-  tally.spentMicros += microsOf(settled.charged);
+  for (const each of [tally, own]) {
+    each.admitted++;
+    each.spentMicros += microsOf(settled.charged);
+  }
   if (side === "loop" && replay.stopped !== undefined) replay.admittedAfterStop++;
 }

@@ -2,7 +2,7 @@
 import type { Host } from "../host.ts";
 import { inkFor, table, type Ink } from "../ink.ts";
 import { reasonOf } from "./answer.ts";
-import type { Replay } from "./replay.ts";
+import type { Replay, Tally } from "./replay.ts";
 import { type Balances, type Claim, formatCount, formatUsd, totalMicros } from "./story.ts";
 import { LOOP_RUN, LOOP_TENANT, type Side, TENANTS } from "./traffic.ts";
 import type { Unguarded } from "./unguarded.ts";
@@ -111,6 +111,23 @@ export interface Outcome {
   readonly claims: readonly Claim[];
 }
 
+const REPLICA_COLUMNS = [
+  { title: "" },
+  { title: "admitted", right: true },
+  { title: "refused", right: true },
+  { title: "spent", right: true },
+];
+
+function drawReplicas(screen: Screen, replicas: readonly Tally[]): void {
+  const rows = replicas.map(({ admitted, refused, spentMicros }, i) => {
+    const counts = [admitted, refused].map(formatCount);
+    return [`replica ${i + 1}`, ...counts, formatUsd(spentMicros)];
+  });
+  screen.line("");
+  screen.line(table(REPLICA_COLUMNS, rows, screen.ink));
+  screen.line("");
+}
+
 const COLUMNS = [
   { title: "" },
   { title: "calls made", right: true },
@@ -145,6 +162,7 @@ export function drawOutcome(
   ];
   screen.line("");
   screen.line(table(COLUMNS, rows, screen.ink));
+  if (replay.replicas.length > 1) drawReplicas(screen, replay.replicas);
   for (const tally of [loop, neighbours, others]) {
     for (const [by, times] of tally.refusedBy) {
       const scope = tally === loop ? ` at tenant:${LOOP_TENANT}/run:${LOOP_RUN}` : "";

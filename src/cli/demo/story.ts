@@ -13,7 +13,7 @@ import type { QuotaConnection } from "../client.ts";
 import { reasonOf } from "./answer.ts";
 import type { Replay, Tally } from "./replay.ts";
 import { LOOP_RUN, LOOP_TENANT, type ModelCall, type Side, sideOf, TENANTS } from "./traffic.ts";
-import { ACCOUNT_LIMIT, type Unguarded } from "./unguarded.ts";
+import type { Unguarded } from "./unguarded.ts";
 
 const RUN_LIMIT = "run-budget";
 const TENANT_LIMIT = "tenant-month";
@@ -38,7 +38,11 @@ export interface Claim {
   readonly held: boolean;
 }
 
-export async function readBalances(quota: QuotaConnection): Promise<Balances> {
+/** `accountLimit`: what the limit of the provider's account is called. */
+export async function readBalances(
+  quota: QuotaConnection,
+  accountLimit: string,
+): Promise<Balances> {
   const { message } = await quota.call(
     QuotaServiceService.getBalance,
     GetBalanceRequest.fromPartial({
@@ -50,7 +54,7 @@ export async function readBalances(quota: QuotaConnection): Promise<Balances> {
   return {
     run: account(RUN_LIMIT),
     tenant: account(TENANT_LIMIT),
-    provider: account(ACCOUNT_LIMIT),
+    provider: account(accountLimit),
   };
 }
 
@@ -62,8 +66,9 @@ function readAccount(limit: string, balances: readonly Balance[]): Account {
   return { limitMicros, remainingMicros, chargedMicros: limitMicros - remainingMicros };
 }
 
-const refusedByRunBudget = (tally: Tally): number =>
-  tally.refusedBy.get(`${RUN_LIMIT} BUDGET_EXHAUSTED`) ?? 0;
+/** For whatever reason: a replica whose store is slow may not know in time that nothing is left. */
+const refusedByRunBudget = ({ refusedBy }: Tally): number =>
+  [...refusedBy].reduce((sum, [by, n]) => (by.startsWith(`${RUN_LIMIT} `) ? sum + n : sum), 0);
 
 export function checkClaims(
   traffic: readonly ModelCall[],

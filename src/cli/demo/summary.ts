@@ -29,6 +29,7 @@ export function summarize(
     },
     neighbours: sideOf(neighbours),
     others: sideOf(others),
+    replicas: replay.replicas.map(sideOf),
     balances,
     withoutImprest: { ...unguarded, totalMicros: totalMicros(unguarded) },
     claims,

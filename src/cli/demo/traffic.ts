@@ -8,11 +8,19 @@
  *
  *   IT1  equal seeds give equal traffic: nothing here knows a clock or the machine's randomness.
  *   IT2  the calls of the loop carry one fingerprint and their prompts never shrink; all other fingerprints differ.
+ *   IT3  dealt over replicas, ordinary calls go to them by turns, and the loop from one to the next, ten calls at
+ *        each: neither an even split nor one that moves shows in what is admitted.
  *
  * It does not say what a call costs: that is the sidecar's business, from the price book of the policy.
  */
 
 export const TENANTS = 50;
+
+const tenantName = (n: number): string => `tenant-${String(n).padStart(2, "0")}`;
+
+export const tenantNames = (): readonly string[] =>
+  Array.from({ length: TENANTS }, (_, i) => tenantName(i + 1));
+
 export const LOOP_TENANT = "tenant-17";
 export const LOOP_RUN = "read-contract";
 
@@ -49,6 +57,17 @@ export function sideOf(call: ModelCall): Side {
   return call.run === LOOP_RUN ? "loop" : "neighbours";
 }
 
+/** More than the loop rule needs to see a loop: rules like it are counted by each replica on its own. */
+const LOOP_STAYS = 10;
+
+/** Tells to which replica each call goes, from 0, in the order of the traffic (IT3). */
+export function createDealer(replicas: number): (call: ModelCall) => number {
+  let ordinary = 0;
+  let looped = 0;
+  return (call) =>
+    (sideOf(call) === "loop" ? Math.floor(looped++ / LOOP_STAYS) : ordinary++) % replicas;
+}
+
 /** Uniform in 0 ≤ x < 1 (mulberry32): small, and the same on every machine. */
 export function randomFrom(seed: number): () => number {
   let state = seed >>> 0;
@@ -64,8 +83,7 @@ export function planTraffic(seed: number): readonly ModelCall[] {
   const random = randomFrom(seed);
   const between = (low: number, high: number) => Math.floor(low + random() * (high - low + 1));
   const calls = planLoop(between);
-  for (let n = 1; n <= TENANTS; n++) {
-    const tenant = `tenant-${String(n).padStart(2, "0")}`;
+  for (const tenant of tenantNames()) {
     for (let run = 1; run <= RUNS_A_TENANT; run++) calls.push(...planRun(tenant, run, between));
   }
   return calls.toSorted((a, b) => a.atSeconds - b.atSeconds);

@@ -1,6 +1,5 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { demo } from "../../../src/cli/demo.ts";
-import { createFakeHost } from "../../support/fake-host.ts";
+import { typeCommand } from "../../support/fake-host.ts";
 import { onlyBlock } from "./markdown.ts";
 
 interface Shown {
@@ -10,11 +9,11 @@ interface Shown {
 }
 
 async function runDemo(seed: number, json: boolean, isTty = false): Promise<Shown> {
-  const host = createFakeHost([], { isTty });
   const before = process.cpuUsage();
-  const status = await demo.run(host, { values: { seed, json }, positionals: [] });
+  const words = ["demo", "--seed", String(seed), ...(json ? ["--json"] : [])];
+  const { status, stdout } = await typeCommand(words, { isTty });
   const { user, system } = process.cpuUsage(before);
-  return { status, stdout: host.printed.stdout, cpuSeconds: (user + system) / 1e6 };
+  return { status, stdout, cpuSeconds: (user + system) / 1e6 };
 }
 
 /** Seconds on an idle machine, many times that on one that is busy with other tests. */

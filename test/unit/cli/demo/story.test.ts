@@ -46,6 +46,7 @@ const goodDay: Facts = {
       neighbours: tally(countOf("neighbours"), 0, 3_000_000),
       others: tally(countOf("others"), 0, 140_000_000),
     },
+    replicas: [],
     seenAtCall: 6,
     seenAtMicros: 1_300_000,
     stopped: {
@@ -98,6 +99,7 @@ describe("IC1: the demo's claims", () => {
     ["the loop went on after its refusal", withReplay({ admittedAfterStop: 1 }), 0],
     ["the loop was never stopped", withReplay({ stopped: undefined }), 0],
     ["another limit refused once", withTally("loop", { refusedBy: new Map([["x", 1]]) }), 0],
+    ["one call was not answered", withTally("loop", { refused: 1, refusedBy: new Map() }), 0],
     ["the run's balance is not what was answered", withBalances({ run: account(25e6, 23e6) }), 1],
     ["the loop rule saw nothing", withReplay({ seenAtCall: undefined }), 2],
     ["the loop rule saw it at call 7", withReplay({ seenAtCall: 7 }), 2],
@@ -124,6 +126,15 @@ describe("IC1: the demo's claims", () => {
     ],
   ])("%s: that claim fails, and no other needs to", (_, facts, claim) => {
     expect(broken(facts)).toEqual([claim]);
+  });
+
+  test("a refusal that could not be sure yet is one: of a store that several share", () => {
+    const { refused } = goodDay.replay.tallies.loop;
+    const refusedBy = new Map([
+      ["run-budget BUDGET_EXHAUSTED", refused - 3],
+      ["run-budget LEASE_PENDING", 3],
+    ]);
+    expect(broken(withTally("loop", { refusedBy }))).toEqual([]);
   });
 
   test("more spent than the run's budget fails, though answers and balance agree", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { planTraffic, sideOf, TENANTS } from "../../../../src/cli/demo/traffic.ts";
+import { createDealer, planTraffic, sideOf, TENANTS } from "../../../../src/cli/demo/traffic.ts";
 
 describe("the traffic of the demo", () => {
   test("IT1: equal seeds give equal calls, another seed gives others", () => {
@@ -22,6 +22,19 @@ describe("the traffic of the demo", () => {
     expect(new Set(calls.map((call) => call.fingerprint)).size).toBe(
       calls.length - loop.length + 1,
     );
+  });
+
+  test("IT3: over three replicas ordinary calls are spread evenly, and the loop moves", () => {
+    const deal = createDealer(3);
+    const dealt = planTraffic(1).map((call) => ({ side: sideOf(call), replica: deal(call) }));
+    const ordinary = dealt.filter(({ side }) => side !== "loop");
+    const counts = [0, 1, 2].map((n) => ordinary.filter(({ replica }) => replica === n).length);
+    expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(1);
+    const loop = dealt.filter(({ side }) => side === "loop").map(({ replica }) => replica);
+    expect(new Set(loop.slice(0, 10))).toEqual(new Set([0]));
+    expect(new Set(loop.slice(10, 20))).toEqual(new Set([1]));
+    expect(new Set(loop.slice(20, 30))).toEqual(new Set([2]));
+    expect(loop[30]).toBe(0);
   });
 
   test("all fifty tenants work, in the order of time", () => {
