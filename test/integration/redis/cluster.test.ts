@@ -118,7 +118,7 @@ test("RT1: a slot that moves under load is followed; nothing that was refused is
   expect((await now().ownerOf(tag)).port).toBe(to.port);
 });
 
-test("CT2: a replica that was promoted in place is found, though no connection breaks", async (ending) => {
+test("CT1, CT2: a replica that was promoted in place is found, though no connection breaks", async (ending) => {
   const user = use(ending);
   await user.hears("up");
   const [, uid = ""] = await tenants();
@@ -134,6 +134,7 @@ test("CT2: a replica that was promoted in place is found, though no connection b
   await user.hears("changed");
   await until(async () => isAnswered(await user.ask(0, { uid })));
   expect((await now().ownerOf(tag)).port).toBe(replica);
+  await until(async () => !(await redisCli(owner.port, "CLIENT", "LIST")).includes("imprest:test"));
 });
 
 test("a primary that dies leaves the others serving; its replica takes over, and is followed", async (ending) => {

@@ -76,7 +76,7 @@ describe.concurrent("an empty server", () => {
 });
 
 describe.concurrent("a server that goes and comes", () => {
-  test("RS1: killed and started again, it is said to be lost once, with the cause, and to be back once", async (ending) => {
+  test("RS1, PR2: killed and started again, it is said to be lost once, with the cause, and to be back once", async (ending) => {
     const server = await start(ending);
     const user = use(ending, server.url);
     await user.hears("up");
@@ -137,7 +137,7 @@ describe.concurrent("a server that goes and comes", () => {
     ]);
   });
 
-  test("DL1: what was in flight when the connection broke is not sent again", async (ending) => {
+  test("DL1, RS2: what was in flight when the connection broke is not sent again", async (ending) => {
     const server = await start(ending);
     const user = use(ending, server.url);
     await user.hears("up");
@@ -213,7 +213,7 @@ describe.concurrent("a server that is not what it has to be", () => {
     expect(await strict.ask(1)).toMatchObject({ status: "ok", confirmed: false });
   });
 
-  test("RS3: another replication id is news, but for --store-fencing none", async (ending) => {
+  test("RS3, PR2: another replication id is news, but for --store-fencing none", async (ending) => {
     const server = await start(ending, "--enable-debug-command", "yes");
     const [fenced, unfenced] = [
       use(ending, server.url),
