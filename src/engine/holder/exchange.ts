@@ -189,7 +189,8 @@ function take(state: HolderState, stock: Stock, heard: Heard): void {
     stock.quietUntil = -Infinity;
     stock.backoff = 100;
   }
-  const isClosed = block.close === 1 && outOf(stock) === 0 && stock.closing;
+  const isWanted = !stock.closing || stock.waits > 0; // a waiter would ask under the old name, with new totals
+  const isClosed = block.close === 1 && outOf(stock) === 0 && !isWanted;
   if (isClosed || block.close === 2) state.forget(stock);
 }
 
