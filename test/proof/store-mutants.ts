@@ -58,7 +58,7 @@ export const STORE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "noPurgeLife",
-    rule: "X9",
+    rule: "SH6",
     file: SHARD,
     find: "Math.max(block.lifeMs, block.openMs + ttlMs + graceMs)",
     replace: "block.lifeMs",
@@ -95,7 +95,7 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     name: "rateFull",
     rule: "I5",
     file: LEDGER,
-    find: "const isLost = knows(block) || now < history.learningUntil;",
+    find: "const isLost = knows(block) || (now < history.learningUntil && !mayEndEarly);",
     replace: "const isLost = false;",
   },
   {

@@ -13,6 +13,7 @@
  *        of the last process that this record has heard.
  *   SH4  Fences never fall, and a ledger's version grows with each message that changes it.
  *   SH5  A sequence number is settled once; its repetition is answered with the totals granted.
+ *   SH6  A ledger is not forgotten under an open reservation or a lease that is not over.
  */
 import type { DurationMs, EpochMs } from "../time.ts";
 import type { Units } from "../units.ts";
@@ -321,7 +322,7 @@ function conclude(call: Call, work: Settled, grant: Units, lacking: Units): Hint
   closeRecord(ledger, record, block, now);
   ledger.version += 1;
   const { ttlMs, graceMs } = message.terms;
-  const outlives = Math.max(block.lifeMs, block.openMs + ttlMs + graceMs); // every lease on it
+  const outlives = Math.max(block.lifeMs, block.openMs + ttlMs + graceMs); // (SH6)
   ledger.lifeEnd = Math.max(ledger.lifeEnd, atMost(now + outlives));
   const family = openFamily(shard, block.spec);
   if (family) toFamily(family, ledger);

@@ -124,7 +124,8 @@ export function createSharedLedger(block: SyncBlock, history: History): SharedLe
   const { fence, now, clock, learnMs } = history;
   const learnsAnew = Math.max(history.learningUntil, now + learnMs);
   const learningUntil = knows(block) ? learnsAnew : history.learningUntil;
-  const isLost = knows(block) || now < history.learningUntil;
+  const mayEndEarly = history.mayEndEarly && !knows(block);
+  const isLost = knows(block) || (now < history.learningUntil && !mayEndEarly);
   const level = isLost ? 0 - bookable(spec) : spec.capacity;
   return {
     schema: SCHEMA,
@@ -141,7 +142,7 @@ export function createSharedLedger(block: SyncBlock, history: History): SharedLe
     fence,
     since: now,
     learningUntil,
-    mayEndEarly: false,
+    mayEndEarly,
     lostFence: 0,
     lostVersion: 0,
     lostUsed: 0,
@@ -192,10 +193,11 @@ export function learningMs(ledger: SharedLedger, now: EpochMs): DurationMs {
 
 /** The data set is another one than that which was written last: failover, restart, roll-back. */
 export function cross(ledger: SharedLedger, history: History): void {
+  const open = unexplained(ledger); // still, whatever else is lost
   ledger.lostFence = ledger.fence;
   ledger.lostVersion = ledger.version;
-  ledger.lostUsed = 0;
   ledger.explained = atMost(ledger.settled + ledger.out + ledger.quarantined);
+  ledger.lostUsed = open > 0 ? atMost(ledger.explained + open) : 0;
   ledger.fence = history.fence;
   ledger.since = history.clock;
   ledger.learningUntil = history.learningUntil;

@@ -119,8 +119,9 @@ local function create(b)
     'carry_debt', 'start', 'stop' }) do l[name] = b[name] end
   l.schema, l.fence, l.since, l.at = SCHEMA, meta.fence, now, 0
   l.learning_until = b.knows and max(meta.learning_until, now + learn) or meta.learning_until
+  l.may_end_early = b.knows and 0 or meta.may_end_early
   if l.kind == 'rate' then
-    local is_lost = b.knows or now < meta.learning_until
+    local is_lost = b.knows or (now < meta.learning_until and l.may_end_early == 0)
     l.level, l.at = is_lost and 0 - bookable(l) or l.capacity, clock
     l.cautious_until = is_lost and now + learn or 0
   end

@@ -7,8 +7,10 @@ local function learning_ms(l)
 end
 
 local function cross(l)
-  l.lost_fence, l.lost_version, l.lost_used = l.fence, l.version, 0
+  local open = max(0, l.lost_used - max(0, l.explained))
+  l.lost_fence, l.lost_version = l.fence, l.version
   l.explained = at_most(l.settled + l.out + l.quarantined)
+  l.lost_used = open > 0 and at_most(l.explained + open) or 0
   l.fence, l.since, l.learning_until, l.may_end_early = meta.fence, clock, meta.learning_until, meta.may_end_early
   l.missing, l.waiting = l.live, {}
   if l.kind == 'rate' then

@@ -98,6 +98,20 @@ describe("a message to a shard", () => {
     expect(say({ seq: 1, want: 40 })).toMatchObject({ status: "stale", grant: 0 });
   });
 
+  test("SH6: a ledger lives as long as it is said to, and as what is open on it may", () => {
+    const player = playShard();
+    player.say({ want: 40, lifeMs: 5_000, openMs: 20_000 });
+    player.now += 30_999;
+    expect(player.say({ holder: leaseId(2), lifeMs: 50_000 }).view.quarantined).toBe(40);
+    player.now += 49_999;
+    expect(player.say({ holder: leaseId(3), lifeMs: 1 }).view.quarantined).toBe(40);
+    player.now += 11_001;
+    expect(player.say({ holder: leaseId(4) }).view).toMatchObject({
+      quarantined: 0,
+      available: 100,
+    });
+  });
+
   test("SH5: its repetition renews the lease", () => {
     const player = playShard(aLedgerSpec({ kind: "slots" }));
     player.say({ want: 40 });
@@ -209,6 +223,33 @@ describe("histories of a shard", () => {
     expect(back.view).toMatchObject({ spent: 30, out: 10, quarantined: 50, available: 10 });
     const dead = { holder: leaseId(2), granted: 50, spent: 45, witness: witness(fence, 6, 80) };
     expect(lost.say(dead).view).toMatchObject({ spent: 75, out: 15, quarantined: 0 });
+  });
+
+  test("what is held back for a lost history stays so when the history changes again", () => {
+    const player = playShard();
+    const { fence } = player.say({ want: 40 });
+    const lost = playShard();
+    lost.now = player.now + 50;
+    lost.historyId = "h2";
+    lost.say({ granted: 40, spent: 40, witness: witness(fence, 7, 90) });
+    lost.historyId = "h3";
+    lost.now += 1;
+    expect(lost.say({ granted: 40, spent: 40 }).view).toMatchObject({
+      quarantined: 50,
+      available: 10,
+    });
+  });
+
+  test("a ledger that is new after a failover grants at once, where every grant was confirmed", () => {
+    const player = playShard();
+    const terms = { ttlMs: 10_000, graceMs: 1_000, learnMs: 12_000, strict: true };
+    player.say({ want: 10 }, { terms });
+    player.historyId = "h2";
+    player.say({ granted: 10 }, { terms });
+    const fresh = { spec: other, holder: leaseId(9), want: 10, need: 10 };
+    expect(player.say(fresh, { terms }).grant).toBe(10);
+    const known = { spec: aLedgerSpec({ key: "acme/known" }), holder: leaseId(8), granted: 5 };
+    expect(player.say(known, { terms }).learningMs).toBe(12_000);
   });
 
   test("a ledger that nobody claims to know is new, however long the shard has been learning", () => {
