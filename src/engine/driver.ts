@@ -14,7 +14,6 @@ import type { Answer } from "../core/verdict.ts";
 import { MINUTE } from "../core/time.ts";
 import type { Calendar } from "../ports/calendar.ts";
 import type { Clock } from "../ports/clock.ts";
-import type { Journal, Recovered } from "../ports/journal.ts";
 import type { LeaseStore } from "../ports/lease-store.ts";
 import type { SharedStore } from "../ports/shared-store.ts";
 import type { Log } from "../ports/log.ts";
@@ -32,7 +31,7 @@ import { createHolder } from "./holder/holder.ts";
 import type { Now } from "./now.ts";
 import { check, explain } from "./look.ts";
 import { createOutbox } from "./outbox.ts";
-import { createPersistence, restore } from "./persistence.ts";
+import { createPersistence, goOn, type Kept } from "./persistence.ts";
 import { reserve } from "./reserve.ts";
 import type { Ticket, Turn } from "./turn.ts";
 import { createReservations } from "./reservations.ts";
@@ -58,7 +57,7 @@ export interface EngineOptions {
   readonly bucketsMax?: number;
   readonly bounds?: Bounds;
   /** What is to survive the process goes there, and the engine goes on from what was recovered. */
-  readonly journal?: { readonly journal: Journal; readonly recovered: Recovered };
+  readonly journal?: Kept;
 }
 
 /** A store that other sidecars share. */
@@ -200,17 +199,7 @@ export function createEngine(options: EngineOptions): Engine {
   }
   const nextTick = (mono: number): number => Math.min(core.reservations.nextDue(), mono + TICK);
   let isStopped = false;
-  if (journal && persistence) {
-    const now = readNow();
-    funds.begin(now);
-    persistence.attach(core.reservations, readNow);
-    const leases = restore(core, journal.recovered, { watch, now });
-    funds.restore(journal.recovered, leases);
-    persistence.begin();
-    journal.journal.join(persistence);
-    if (funds.keeper) journal.journal.join(funds.keeper);
-    funds.end();
-  }
+  if (journal && persistence) goOn(core, journal, persistence, readNow);
   rearm();
 
   /** An answer to what may have changed something leaves when that is written. */

@@ -123,8 +123,33 @@ export function createPersistence(): Persistence {
   };
 }
 
-/** Puts back what a journal has kept. Returns the leases that were, by ledger. */
-export function restore(
+/** A journal, and what the process before has left in it. */
+export interface Kept {
+  readonly journal: Journal;
+  readonly recovered: Recovered;
+}
+
+/** Puts back what was kept, and keeps what happens from now on. */
+export function goOn(
+  core: Core,
+  { journal, recovered }: Kept,
+  persistence: Persistence,
+  readNow: () => Now,
+): void {
+  const { funds, reservations } = core;
+  const now = readNow();
+  funds.begin(now);
+  persistence.attach(reservations, readNow);
+  const leases = restore(core, recovered, { watch: persistence, now });
+  funds.restore(recovered, leases);
+  persistence.begin();
+  journal.join(persistence);
+  if (funds.keeper) journal.join(funds.keeper);
+  funds.end();
+}
+
+/** Returns the leases that were, by ledger. */
+function restore(
   core: Core,
   recovered: Recovered,
   { watch, now }: { readonly watch: Watch; readonly now: Now },
