@@ -85,6 +85,16 @@ describe("PE2: time goes on while no process runs", () => {
     expect(balance({}, "a")).toMatchObject({ spentUnits: 7 });
   });
 
+  it("PE2: one that had expired before is in grace as long as it would have been (S19)", () => {
+    const { ok, run, clock, restart } = engineWith(DAY, withJournal);
+    const [first, second] = [aReserve(ten), aReserve(ten)].map((one) => ok(one).reservationId);
+    clock.advance(2 * MINUTE);
+    restart();
+    expect(ok(aCommit(first ?? "")).late).toBe(true);
+    clock.advance(9 * MINUTE);
+    expect(run(aCommit(second ?? ""))).toMatchObject({ reason: "RESERVATION_EXPIRED" });
+  });
+
   it("PE2: an open one keeps the rest of its time, to 24 hours after it was made (S25)", () => {
     const { ok, run, clock, restart } = engineWith(DAY, withJournal);
     const { reservationId, expiresAt = 0 } = ok(aReserve({ ...ten, ttlMs: HOUR }));
@@ -274,20 +284,21 @@ test("PE3: what one period leaves to the next passes through a closed one, over 
   const text = tenant(
     "{name: m, meter: tokens, budget: {units: 100, period: minute, rollover: 500}, carry_debt: true}",
   );
-  const play = (isKilled: boolean): unknown => {
+  const play = (kills: "never" | "before" | "after"): unknown => {
     const { ok, clock, restart, balance } = engineWith(text, withJournal);
     const { reservationId } = ok(aReserve({ ...ten, ttlMs: 10 * MINUTE }));
     clock.advance(MINUTE);
     ok(aConsume({ amounts: { tokens: 70 } }));
     clock.advance(MINUTE);
     ok(aConsume(ten));
-    if (isKilled) for (let n = 0; n < 2; n++) restart();
+    if (kills === "before") for (let n = 0; n < 2; n++) restart();
     ok(aCommit(reservationId, { amounts: { tokens: 95 } }));
-    if (isKilled) restart();
+    if (kills === "after") restart();
     return balance({}, "m");
   };
-  expect(play(true)).toEqual(play(false));
-  expect(play(true)).toMatchObject({ remainingUnits: 125 });
+  expect(play("never")).toMatchObject({ remainingUnits: 125 });
+  expect(play("before")).toEqual(play("never"));
+  expect(play("after")).toEqual(play("never"));
 });
 
 test("PE2, HS1: with a store that a fleet shares, answers and units are as they were", () => {
