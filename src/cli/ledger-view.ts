@@ -7,8 +7,8 @@ export interface HolderEntry {
   /** Of the lease. */
   readonly id: string;
   readonly label: string;
-  /** dead: silent for so long that what it had is held back. */
-  readonly state: "live" | "dead";
+  /** Silent for long: dead where something that it had is held back, else idle. */
+  readonly state: "live" | "idle" | "dead";
   readonly out: Units;
   readonly spent: Units;
   readonly since: string;
@@ -52,8 +52,9 @@ export function viewOf({ key, kind, view, holders }: LedgerListing): LedgerEntry
     holders: holders.map(({ id, label, state, out, spent, expiresAt }) => ({
       id,
       label,
-      state: state === "live" ? "live" : "dead",
-      out,
+      // Of rates and slots time has brought it back.
+      ...(state === "live" || kind === "budget" ? { out } : { out: 0 }),
+      state: state === "live" ? "live" : kind === "budget" && out > 0 ? "dead" : "idle",
       spent,
       since: spellMoment(mintedAt(id)),
       ...(expiresAt === MAX_UNITS ? {} : { expires: spellMoment(expiresAt) }),
@@ -88,7 +89,7 @@ function holdersOf({ meter, holders }: LedgerEntry, ink: Ink): string {
   return holders
     .map(({ id, label, state, out, spent, since, expires }) => {
       const ends = expires === undefined ? "" : `, lapses ${expires}`;
-      const mark = state === "dead" ? ink("yellow", "dead") : "live";
+      const mark = state === "dead" ? ink("yellow", "dead") : state;
       return `  ${mark}  ${label}  ${of(out)} out, ${of(spent)} spent, since ${since}${ends}  ${ink("dim", id)}\n`;
     })
     .join("");

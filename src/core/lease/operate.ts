@@ -3,6 +3,8 @@
  *
  *   OP1  What is resolved is available again at once, and whoever had it is refused from then on.
  *   OP2  A reset forgets what was used and owed, and changes nothing of what is out.
+ *   OP3  Only what is held back is resolved: who has been silent with nothing out may be idle, and goes on under
+ *        its name.
  */
 import type { EpochMs } from "../time.ts";
 import type { Units } from "../units.ts";
@@ -47,7 +49,8 @@ function resolveIn(found: Operated, holder: string | undefined): Units {
   const before = accountOf(ledger, NEVER).quarantined;
   for (const [id, record] of ledger.records) {
     if (record.state !== "expired" || (holder !== undefined && holder !== id)) continue;
-    if (quarantines(ledger)) ledger.quarantined -= outOf(record);
+    if (!quarantines(ledger) || outOf(record) === 0) continue; // (OP3)
+    ledger.quarantined -= outOf(record);
     foldRecord(ledger, id, record);
   }
   if (holder === undefined) ledger.lostUsed = 0;

@@ -44,6 +44,23 @@ describe("what an operator resolves", () => {
   });
 });
 
+describe("who has been silent with nothing out", () => {
+  test("OP3: goes on under its name after a resolve and after a reset", () => {
+    const player = playDeaths();
+    const { shard, say } = player;
+    say({ ...third, granted: 10, spent: 10 });
+    player.now += 11_001;
+    say({ holder: leaseId(4) });
+    expect(list(shard, player.now)[0]?.holders.find(({ id }) => id === third.holder)).toMatchObject(
+      { state: "expired", out: 0 },
+    );
+    expect(resolve(shard, spec.key, undefined, player.now)).toBe(70);
+    expect(say({ ...third, granted: 10, spent: 10, want: 5 })).toMatchObject({ grant: 5 });
+    expect(reset(shard, spec.key, player.now)).toBe(true);
+    expect(say({ ...third, granted: 15, spent: 10 }).status).toBe("ok");
+  });
+});
+
 describe("an operator's reset", () => {
   test("OP2: forgets what was used and owed; what is out stays out", () => {
     const { shard, say, now } = playDeaths();
