@@ -1,0 +1,161 @@
+/** `imprest store` and `imprest ledger` on a real server. */
+import { beforeEach, describe, expect, test } from "vitest";
+import { typeCommand } from "../../support/fake-host.ts";
+import { aLedgerSpec } from "../../support/ledgers.ts";
+import { noRedis, redisCli } from "../../support/redis-client.ts";
+import { freePort, startRedis, type RedisServer } from "../../support/redis-server.ts";
+import { useStore } from "../../support/shared-store-user.ts";
+import { until } from "../../support/until.ts";
+
+beforeEach(({ skip }) => skip(noRedis !== undefined, noRedis));
+
+interface Ending {
+  onTestFinished(end: () => Promise<void>): void;
+}
+
+async function start({ onTestFinished }: Ending, ...args: readonly string[]): Promise<RedisServer> {
+  const server = await startRedis({ args });
+  onTestFinished(() => server.stop());
+  return server;
+}
+
+const type = (line: string) => typeCommand(line.split(" "));
+
+describe.concurrent("imprest store", () => {
+  test("check tells that nothing is missing, init prepares, and both may be said again", async (ending) => {
+    const { url, port } = await start(ending);
+    const first = await type(`store check --store ${url}`);
+    expect(first).toMatchObject({ status: 0, stderr: "" });
+    expect(first.stdout).toContain("fit, not yet prepared");
+    expect(await redisCli(port, "DBSIZE")).toBe("0");
+    const init = await type(`store init --store ${url}`);
+    expect(init.stdout).toContain("fit, and prepared for --confirm auto");
+    const id = await redisCli(port, "GET", "imprest:id");
+    expect(id).toMatch(/:auto$/);
+    expect(await type(`store init --store ${url}`)).toMatchObject({ status: 0 });
+    expect(await redisCli(port, "GET", "imprest:id")).toBe(id);
+    const checked = await type(`store check --store ${url} --json`);
+    expect(JSON.parse(checked.stdout)).toMatchObject({ fit: true, prepared: "auto", problems: [] });
+    // Its shards have listened already: the first message is granted at once.
+    const user = useStore(url);
+    await user.hears("up");
+    expect(await user.ask(5)).toMatchObject({ blocks: [{ grant: 5, learningMs: 0 }] });
+    await user.close();
+  });
+
+  test("init for another mode than the fleet's is refused", async (ending) => {
+    const { url } = await start(ending);
+    await type(`store init --store ${url}`);
+    const { status, stdout } = await type(`store init --store ${url} --confirm off`);
+    expect(status).toBe(1);
+    expect(stdout).toContain("this fleet runs with --confirm auto, not off: one mode for all");
+  });
+
+  test("what is missing is named with what to do, and the exit status is 1", async (ending) => {
+    const { url, port } = await start(ending, "--maxmemory-policy", "volatile-ttl");
+    const { status, stdout } = await type(`store check --store ${url}`);
+    expect(status).toBe(1);
+    expect(stdout).toContain("maxmemory-policy is volatile-ttl");
+    expect(stdout).toContain("CONFIG SET maxmemory-policy noeviction");
+    expect(await type(`store init --store ${url}`)).toMatchObject({ status: 1 });
+    expect(await redisCli(port, "DBSIZE")).toBe("0");
+    const nobody = await type(`store check --store redis://127.0.0.1:${await freePort()} --json`);
+    expect(nobody.status).toBe(1);
+    expect(nobody.stdout).toContain("ECONNREFUSED");
+  });
+
+  test("a configuration error is told before anything is asked", async () => {
+    const { status, stderr } = await type("store check --store redis://:hunter2@h:x");
+    expect(status).toBe(2);
+    expect(stderr).toContain("--store: found a host or port that is none");
+    expect(stderr).not.toContain("hunter2");
+    const file = await type("store check --store redis://h --store-password-file /nowhere");
+    expect(file).toMatchObject({ status: 2 });
+    expect(file.stderr).toContain("/nowhere");
+  });
+});
+
+/** A budget of 100, of which a sidecar that is gone had 60 and one that lives has 10. */
+async function withDead(ending: Ending) {
+  const { url } = await start(ending);
+  await type(`store init --store ${url}`);
+  const spec = aLedgerSpec({ key: "acme\0month/tokens\0\0" + "2026-11" });
+  const brief = { terms: { ttlMs: 300, graceMs: 50 } };
+  const dead = useStore(url, brief);
+  await dead.hears("up");
+  await dead.get(60, { spec });
+  await dead.close();
+  const live = useStore(url, brief);
+  ending.onTestFinished(() => live.close());
+  await live.hears("up");
+  await live.get(10, { spec });
+  await until(async () => {
+    await live.ask(0, { spec });
+    return ((await live.read(spec))?.quarantined ?? 0) > 0;
+  });
+  return { url, spec, live };
+}
+
+describe.concurrent("imprest ledger", () => {
+  test("show says what is leased by whom, and what the dead left", async (ending) => {
+    const { url } = await withDead(ending);
+    const shown = await type(`ledger show --store ${url} --tenant acme --json`);
+    const { ledgers } = JSON.parse(shown.stdout);
+    expect(ledgers).toMatchObject([
+      {
+        ...{ limit: "month", meter: "tokens", period: "2026-11", kind: "budget", units: 100 },
+        ...{ spent: 0, leased: 10, quarantined: 60, available: 30 },
+      },
+    ]);
+    const holders = ledgers[0].holders.map(({ state, out, label }: never) => [state, out, label]);
+    expect(holders.toSorted()).toEqual([
+      ["dead", 60, "a test"],
+      ["live", 10, "a test"],
+    ]);
+    expect(Date.parse(ledgers[0].holders[0].since)).toBeGreaterThan(Date.now() - 60_000);
+    const { stdout } = await type(`ledger show --store ${url} --uid acme --limit month`);
+    expect(stdout).toContain(
+      "month tokens 2026-11: 30 of 100 left, 0 spent, 10 leased, 60 in quarantine",
+    );
+    const other = await type(`ledger show --store ${url} --tenant acme --limit year`);
+    expect(other).toMatchObject({ status: 0, stdout: "The store has no such ledger.\n" });
+  });
+
+  test("resolve tells what it would do, does it with --yes, and leaves who did it", async (ending) => {
+    const { url, spec, live } = await withDead(ending);
+    const asked = await type(`ledger resolve --store ${url} --tenant acme`);
+    expect(asked).toMatchObject({ status: 3, stderr: "" });
+    expect(asked.stdout).toContain("Nothing was changed");
+    expect(await live.read(spec)).toMatchObject({ quarantined: 60 });
+    const done = await type(`ledger resolve --store ${url} --tenant acme --yes`);
+    expect(done.status).toBe(0);
+    expect(JSON.parse(done.stderr)).toMatchObject({
+      ...{ msg: "ledger resolve", uid: "acme", store: url, user: expect.any(String) },
+      ...{ before: { quarantined: 60 }, after: { quarantined: 0, available: 90 } },
+    });
+    expect(await live.read(spec)).toMatchObject({ quarantined: 0, available: 90, out: 10 });
+    const again = await type(`ledger resolve --store ${url} --tenant acme --yes`);
+    expect(again).toMatchObject({ status: 0, stdout: "Nothing to do.\n" });
+  });
+
+  test("reset begins one limit anew, and takes nothing from live sidecars", async (ending) => {
+    const { url, spec, live } = await withDead(ending);
+    const unsaid = await type(`ledger reset --store ${url} --tenant acme --yes`);
+    expect(unsaid.status).toBe(2);
+    expect(unsaid.stderr).toContain("--limit");
+    const done = await type(`ledger reset --store ${url} --tenant acme --limit month --yes --json`);
+    expect(JSON.parse(done.stdout)).toMatchObject({ done: true, ledgers: [{ available: 90 }] });
+    expect(await live.read(spec)).toMatchObject({ spent: 0, quarantined: 0, out: 10 });
+    const none = await type(`ledger reset --store ${url} --tenant globex --limit month --yes`);
+    expect(none).toMatchObject({ status: 1 });
+    expect(none.stderr).toContain("the store has no such ledger");
+  });
+
+  test("whose ledgers has to be said, once", async () => {
+    for (const whose of ["", " --tenant a --uid b"]) {
+      const { status, stderr } = await type(`ledger show --store redis://h${whose}`);
+      expect(status).toBe(2);
+      expect(stderr).toContain("--tenant, --uid");
+    }
+  });
+});

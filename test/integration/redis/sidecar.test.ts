@@ -1,0 +1,120 @@
+/** Whole sidecars on a real store: one limit for all of them, and what each says when the store is gone. */
+import { beforeEach, expect, test } from "vitest";
+import { Decision, DenyReason } from "../../../src/gen/imprest/v1/quota.ts";
+import { ConfigurationError } from "../../../src/compose/sidecar-config.ts";
+import type { StoreConfig } from "../../../src/compose/store-config.ts";
+import { isProblem, parseStoreUrl } from "../../../src/adapters/redis/store-url.ts";
+import { noRedis, redisCli } from "../../support/redis-client.ts";
+import { freePort, startRedis } from "../../support/redis-server.ts";
+import { type RunningSidecar, startSidecar } from "../../support/running-sidecar.ts";
+import { until } from "../../support/until.ts";
+
+beforeEach(({ skip }) => skip(noRedis !== undefined, noRedis));
+
+interface Ending {
+  onTestFinished(end: () => Promise<void>): void;
+}
+
+const policy = (units: number, revision = 1): string => `
+revision: ${revision}
+default_plan: free
+plans:
+  free:
+    limits:
+      - {name: month, meter: tokens, budget: {units: ${units}, period: month}}
+`;
+
+function storeAt(address: string): StoreConfig {
+  const url = parseStoreUrl(address);
+  if (isProblem(url)) throw new Error(url.found);
+  return { kind: "redis", url, passwordFile: "", confirm: "auto", fencing: "replid" };
+}
+
+async function startOne(ending: Ending, address: string, holder: string): Promise<RunningSidecar> {
+  const running = await startSidecar(policy(100), { store: storeAt(address), holder });
+  ending.onTestFinished(() => running.close());
+  return running;
+}
+
+const consume = (running: RunningSidecar, units: bigint) =>
+  running.client().call("consume", {
+    subject: { tenant: "acme" },
+    amounts: [{ meter: "tokens", units }],
+  });
+
+const decisionOf = async (running: RunningSidecar, units: bigint) =>
+  (await consume(running, units)).verdict?.decision;
+
+test.concurrent("two sidecars share one budget, and what one gives back on leaving the other may spend", async (ending) => {
+  const server = await startRedis();
+  ending.onTestFinished(() => server.stop());
+  const [one, other] = [
+    await startOne(ending, server.url, "one"),
+    await startOne(ending, server.url, "other"),
+  ];
+  await until(async () => (await decisionOf(one, 10n)) === Decision.ALLOW);
+  expect(await decisionOf(other, 20n)).toBe(Decision.ALLOW);
+  await one.sidecar.drain();
+  await until(async () => (await decisionOf(other, 70n)) === Decision.ALLOW);
+  const denied = (await consume(other, 1n)).verdict;
+  expect(denied).toMatchObject({ decision: Decision.DENY });
+  expect(denied?.denial?.reason).toBe(DenyReason.BUDGET_EXHAUSTED);
+});
+
+test.concurrent("a store that is down ends nothing: it is told once, everywhere, and found when it comes", async (ending) => {
+  const port = await freePort();
+  const running = await startOne(ending, `redis://:hunter2@127.0.0.1:${port}`, "early");
+  const lost = await running.logged("store lost: serving from what is leased");
+  expect(lost).toMatchObject({
+    level: "error",
+    fields: { store: `redis://127.0.0.1:${port}`, cause: `connect ECONNREFUSED 127.0.0.1:${port}` },
+  });
+  expect(await running.get("/readyz")).toEqual({ status: 200, body: "ok" });
+  expect((await running.get("/readyz?verbose")).body).toContain(
+    `[-]store: redis://127.0.0.1:${port}: connect ECONNREFUSED 127.0.0.1:${port}`,
+  );
+  expect((await running.get("/metrics")).body).toContain("\nimprest_store_up 0\n");
+  expect(await decisionOf(running, 1n)).toBe(Decision.DENY);
+  const server = await startRedis({ port, args: ["--requirepass", "hunter2"] });
+  ending.onTestFinished(() => server.stop());
+  await running.logged("store back");
+  await until(async () => (await decisionOf(running, 1n)) === Decision.ALLOW);
+  const { body } = await running.get("/metrics");
+  expect(body).toContain("\nimprest_store_up 1\n");
+  expect(body).toMatch(/\nimprest_store_ops_total\{op="sync",status="ok"\} [1-9]/);
+  expect((await running.get("/readyz?verbose")).body).toContain("[+]store: redis://127.0.0.1:");
+  const causes = running.lines.filter(({ message }) => message.startsWith("store lost"));
+  expect(causes).toHaveLength(1);
+  expect(JSON.stringify(running.lines)).not.toContain("hunter2");
+  expect(await redisCli(port, "-a", "hunter2", "GET", "imprest:id")).toMatch(/:auto$/);
+});
+
+test.concurrent("with a shared store a policy needs a revision, and a higher one for other content", async (ending) => {
+  const store = storeAt(`redis://127.0.0.1:${await freePort()}`);
+  const unnumbered = policy(100).replace("revision: 1\n", "");
+  await expect(startSidecar(unnumbered, { store })).rejects.toThrow(ConfigurationError);
+  await expect(startSidecar(unnumbered, { store })).rejects.toThrow("revision");
+  const running = await startSidecar(policy(100, 5), { store });
+  ending.onTestFinished(() => running.close());
+  const refusals = (): readonly unknown[] =>
+    running.lines.flatMap(({ message, fields }) =>
+      message.startsWith("policy not reloaded") ? [String(fields["problems"])] : [],
+    );
+  const edits = [unnumbered, policy(200, 4), policy(200, 5)];
+  for (const [i, edit] of edits.entries()) {
+    await running.edit(edit);
+    await until(() => refusals().length > i);
+  }
+  expect(refusals()).toEqual([
+    expect.stringContaining("revision: found nothing"),
+    expect.stringContaining("found 4, lower than in the document in force"),
+    expect.stringContaining("found 5, as in the document in force, which has other content"),
+  ]);
+  await running.edit(policy(200, 6));
+  expect((await running.logged("policy reloaded")).fields["revision"]).toBe(6);
+});
+
+test.concurrent("a password file that cannot be read is a configuration error", async () => {
+  const store = { ...storeAt("redis://127.0.0.1:1"), passwordFile: "/nowhere/password" };
+  await expect(startSidecar(policy(1), { store })).rejects.toThrow("/nowhere/password");
+});
