@@ -151,7 +151,7 @@ async function assemble(
     ...bounds,
     ...(journal && { journal }),
   });
-  if (journal) readiness.watchJournal(() => journal.keeps());
+  if (journal) for (const who of [readiness, metrics]) who.watchJournal(() => journal.keeps());
   metrics.watch(engine);
   readiness.watch(engine, document.version, () => store.describe());
   const reload = createReloader({ engine, readiness, telemetry, log });

@@ -35,6 +35,8 @@ export interface Metrics {
   readonly contentType: string;
   /** From here on a scrape asks the engine. */
   watch(gauges: Gauges): void;
+  /** There is a journal. `keeps`: whether it still does. */
+  watchJournal(keeps: () => boolean): void;
   /** The text exposition. */
   expose(): Promise<string>;
 }
@@ -121,6 +123,16 @@ export function createMetrics({ version, tenants }: MetricsOptions): Metrics {
     contentType: registry.contentType,
     watch: (gauges) => {
       watched = gauges;
+    },
+    watchJournal(keeps) {
+      new Gauge({
+        name: "imprest_journal_up",
+        help: "1: what happens is journaled.",
+        registers: [registry],
+        collect() {
+          this.set(Number(keeps()));
+        },
+      });
     },
     expose: () => registry.metrics(),
   };

@@ -152,6 +152,8 @@ it("a disk that is full: it goes on answering, and says so once in the log and t
     await client.call("commit", { reservationId });
   }
   const { http } = await command.logged("serving");
+  const metrics = await fetch(`http://${String(http)}/metrics`);
+  expect(await metrics.text()).toContain("\nimprest_journal_up 0\n");
   const ready = await fetch(`http://${String(http)}/readyz?verbose`);
   expect(ready.status).toBe(200);
   expect(await ready.text()).toMatch(/journal.*a write failed/);
