@@ -105,7 +105,10 @@ function answered(state: HolderState, sent: Sent, reply: SyncReply | StoreFault)
     return;
   }
   state.sent.delete(sent);
-  for (const stock of sent.stocks) stock.inFlight = undefined;
+  for (const stock of sent.stocks) {
+    stock.inFlight = undefined;
+    state.look(stock); // it was not to be looked at before there was an answer
+  }
   if (sent.waiting) sent.waiting.asked--;
   if (reply.status === "stale") return startAnew(state);
   if (reply.status !== "ok") return refusedWhole(state, sent, reply.status);
