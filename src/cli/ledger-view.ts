@@ -52,9 +52,9 @@ export function viewOf({ key, kind, view, holders }: LedgerListing): LedgerEntry
     holders: holders.map(({ id, label, state, out, spent, expiresAt }) => ({
       id,
       label,
-      // Of rates and slots time has brought it back.
-      ...(state === "live" || kind === "budget" ? { out } : { out: 0 }),
       state: state === "live" ? "live" : kind === "budget" && out > 0 ? "dead" : "idle",
+      // Of rates and slots time has brought it back.
+      out: state === "live" || kind === "budget" ? out : 0,
       spent,
       since: spellMoment(mintedAt(id)),
       ...(expiresAt === MAX_UNITS ? {} : { expires: spellMoment(expiresAt) }),
