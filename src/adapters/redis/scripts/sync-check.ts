@@ -35,17 +35,12 @@ for ancestor in string.gmatch(ancestors, '[^,]*,') do
 end
 
 local function read_block(line)
-  local b, i = {}, 0
-  for word in string.gmatch(line, '[^|]+') do
-    i = i + 1
-    if i <= 2 then b[BLOCK[i]] = word
-    elseif i <= #BLOCK then
-      local x = whole(word)
-      if not x then return nil end
-      b[BLOCK[i]] = x
-    end
+  local b = parse(line, BLOCK)
+  for i = 3, #BLOCK do
+    local x = b[BLOCK[i]]
+    if not x or x < 0 or x > MAX or x % 1 ~= 0 then return nil end
   end
-  if i ~= #BLOCK or not KINDS[b.kind] or not is_hex(b.holder, 13, 32) then return nil end
+  if not KINDS[b.kind] or not is_hex(b.holder, 13, 32) then return nil end
   if b.seq < 1 or b.stop <= b.start or b.w_fence >= MAX or b.every < 1 or b.every > DURATION_MAX then return nil end
   if b.granted + b.beyond > MAX or b.granted + b.beyond < b.spent + b.returned then return nil end
   if b.overage > b.beyond or b.refunded > b.spent then return nil end
