@@ -12,10 +12,22 @@ export interface Block {
 
 export const readPage = (page: string): string => readFileSync(path.join(ROOT, page), "utf8");
 
-export const blocksOf = (page: string): readonly Block[] =>
-  [...readPage(page).matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)].map(
-    ([, language = "", code = ""]) => ({ language, code }),
-  );
+const blocksIn = (text: string): readonly Block[] =>
+  [...text.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)].map(([, language = "", code = ""]) => ({
+    language,
+    code,
+  }));
+
+export const blocksOf = (page: string): readonly Block[] => blocksIn(readPage(page));
+
+/** What the reader types under each heading `## N. …`, in order: a text for each block. */
+export const stepsOf = (page: string): readonly (readonly string[])[] =>
+  readPage(page)
+    .split(/^## /m)
+    .filter((section) => /^\d+\. /.test(section))
+    .map((section) =>
+      blocksIn(section).flatMap(({ language, code }) => (language === "sh" ? [code.trim()] : [])),
+    );
 
 /** The only block of that language, or an error. */
 export function onlyBlock(page: string, language: string): string {
