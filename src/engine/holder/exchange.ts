@@ -14,6 +14,7 @@ import type { Timed } from "../deadline-heap.ts";
 import { isFault } from "../funds.ts";
 import { noteTold, rebase } from "../lease.ts";
 import { about, patience, storeTime, type HolderState, type Waiting } from "./state.ts";
+import { endSilence, isDust } from "./scarcity.ts";
 import { blockOf, credit, endOfLease, HORIZON, outOf, thaw } from "./stock.ts";
 import type { Asking, Stock } from "./stock.ts";
 import { DRIFT } from "./store-clock.ts";
@@ -26,6 +27,8 @@ export interface Sent extends Timed {
   readonly waiting: Waiting | undefined;
   /** It left before a pause (EX4). */
   isOld: boolean;
+  /** A hint woke its waiter before its answer came: our name is at the store no more. */
+  isWoken: boolean;
   attempts: number;
 }
 
@@ -41,6 +44,8 @@ const RESEND_MAX = 1_000;
 const WOKEN = 4_000;
 /** What the store refused to read is not sent again before, ms. */
 const REFUSED_AGAIN = 1_000;
+/** A waiter asks again so soon at the latest, if no hint comes: within 200 ms a second recall takes all that idles. */
+const AGAIN = 125;
 /** An answer that was not confirmed is asked for again so soon. */
 const CONFIRM_AGAIN = 20;
 
@@ -64,6 +69,7 @@ export function send(state: HolderState, parts: readonly Part[], waiting?: Waiti
     sentAt: now.mono,
     waiting,
     isOld: false,
+    isWoken: false,
     attempts: 0,
     deadline: 0,
     slot: -1,
@@ -188,10 +194,7 @@ function take(state: HolderState, stock: Stock, heard: Heard): void {
     stock.expiresAt = Math.max(stock.expiresAt, endOfLease(sent.sentAt, terms.ttlMs)); // (EX3)
     stock.coveredUntil = Math.max(stock.coveredUntil, endOfLease(sent.sentAt, block.openMs));
   }
-  if (got > 0 && block.need > 0 && !stock.dry) {
-    stock.quietUntil = -Infinity;
-    stock.backoff = 100;
-  }
+  if (got > 0 && block.need > 0 && !stock.dry) endSilence(stock);
   const isWanted = !stock.closing || stock.waits > 0; // a waiter would ask under the old name, with new totals
   const isClosed = block.close === 1 && outOf(stock) === 0 && !isWanted;
   if (isClosed || block.close === 2) state.forget(stock);
@@ -215,8 +218,8 @@ function hearView(state: HolderState, stock: Stock, { block, said }: Heard): voi
   }
   stock.shown = view.available;
   stock.shownAt = mono;
-  stock.dry =
-    view.rate === undefined && said.horizonMs === 0 && view.available < lease.spec.capacity / 1_000;
+  stock.dry = view.rate === undefined && said.horizonMs === 0 && isDust(stock, view.available);
+  if (!stock.dry && view.available >= stock.quietFrom) endSilence(stock);
   if (said.horizonMs >= 0) stock.horizon = said.horizonMs;
   stock.holders = said.holders;
 }
@@ -225,19 +228,39 @@ function hearView(state: HolderState, stock: Stock, { block, said }: Heard): voi
 function waitedFor(state: HolderState, sent: Sent, waiting: Waiting, reply: SyncReply): void {
   const { mono } = state.now;
   waiting.isMine = true;
-  let learning = 0;
-  for (const { learningMs } of reply.blocks) learning = Math.max(learning, learningMs);
-  waiting.retryAt =
-    mono + (learning > 0 ? Math.min(learning + 1, 200) : about(state, patience(state) * 0.7, 0.28));
+  if (!reply.confirmed) {
+    waiting.retryAt = mono + CONFIRM_AGAIN;
+    return;
+  }
+  waiting.retryAt = mono + retryAfter(state, sent, waiting, reply);
   for (const [i, stock] of sent.stocks.entries()) {
     const need = sent.message.blocks[i]?.need ?? 0;
     const said = reply.blocks[i];
-    if (!said || said.status !== "ok" || need === 0 || said.grant >= need) continue;
-    if (said.view.available >= need) continue;
+    if (!said || !isShort(said, need) || sent.isWoken) continue;
     stock.shortFrom = need; // who comes now and asks as much would only hear the same
     stock.shortUntil = waiting.retryAt;
     if (stock.dry) stock.hushUntil = Math.max(stock.hushUntil, waiting.ticket.until);
   }
+}
+
+/** It was not there: our name is at the store now, and a hint comes when it is. */
+const isShort = ({ status, grant, view }: BlockReply, need: Units): boolean =>
+  status === "ok" && need > 0 && grant < need && view.available < need;
+
+/** Whoever is woken needs no other try. What comes with time alone is tried for again. */
+function retryAfter(state: HolderState, sent: Sent, { ticket }: Waiting, reply: SyncReply): number {
+  if (sent.isWoken) return 0;
+  let learning = 0;
+  let isListed = false;
+  for (const [i, said] of reply.blocks.entries()) {
+    const need = sent.message.blocks[i]?.need ?? 0;
+    learning = Math.max(learning, said.learningMs);
+    if (isShort(said, need)) isListed = true;
+  }
+  if (learning > 0) return Math.min(learning + 1, 200);
+  const isSure = reply.blocks.every(({ status, view }) => status === "ok" && !view.rate);
+  if (isListed && isSure) return Math.max(0, ticket.until - state.now.mono);
+  return about(state, patience(state) * 0.7, 0.28);
 }
 
 /** Nobody waits for its answer any more. */

@@ -29,12 +29,12 @@ import { arrive } from "./demand.ts";
 import { giveUp, register, resendDue, send, type Part, type Sent } from "./exchange.ts";
 import { countFallback, mayFallBack } from "./fallback.ts";
 import { createLeaseIds, heirOf, newHolder } from "./identity.ts";
-import { isRefused } from "./scarcity.ts";
+import { endSilence, hearNews, isRefused } from "./scarcity.ts";
 import { isLost, patience, type HolderState } from "./state.ts";
 import { freeze, isLasting, newStock, ripen, type Stock } from "./stock.ts";
 import { createStoreClock } from "./store-clock.ts";
 import { createHolderKeeper, nameOf, predecessor, retireAll, succeed } from "./succession.ts";
-import { askForWaiters, byShard, fitsHere, isHopeless, isShort, serve } from "./waiters.ts";
+import { askForWaiters, byShard, fitsHere, isHopeless, isShort, serve, wakeWaiters } from "./waiters.ts";
 import { giveWay, hasten, nextLook, tend } from "./upkeep.ts";
 
 export interface HolderOptions {
@@ -202,17 +202,10 @@ export function createHolder(options: HolderOptions): Funds {
     const stock = state.stocks.get(hint.key);
     if (!stock) return;
     if (hint.kind === "recall") giveWay(state, stock, hint.level);
-    else if (hint.holder === stock.id) {
-      stock.shown = hint.units;
-      stock.shownAt = state.now.mono;
-      stock.shortUntil = -Infinity;
-      if (!stock.dry) stock.quietUntil = -Infinity;
-      for (const waiting of state.waiters) {
-        const isServed = waiting.wants.some(
-          (want) => want.stock === stock && want.units <= hint.units,
-        );
-        if (isServed) waiting.retryAt = state.now.mono;
-      }
+    else {
+      const isOurs = hint.holder === stock.id;
+      hearNews(state, stock, hint.units, isOurs);
+      if (isOurs) wakeWaiters(state, stock, hint.units);
     }
     state.touched.add(stock);
   }
@@ -223,7 +216,10 @@ export function createHolder(options: HolderOptions): Funds {
         state.isUp = isUp;
         if (!isUp) return;
         state.wasUp = true;
-        for (const stock of state.stocks.values()) stock.fallback = undefined;
+        for (const stock of state.stocks.values()) {
+          stock.fallback = undefined;
+          endSilence(stock); // hints may have been lost
+        }
         for (const sent of state.sent) {
           if (sent.slot >= 0) state.resends.move(sent, state.now.mono);
         }

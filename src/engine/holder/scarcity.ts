@@ -1,14 +1,15 @@
 /**
  * Scarce units: what is known to be refused is refused here, so that an exhausted limit costs the store nothing.
  *
- * Dry: the store grants directly, and less than a thousandth of the limit is left. Then nobody asks for more
- * than an answer or a hint has shown within the last 150 ms; whoever waited in vain is the last to ask for 1 to
- * 4 s, unless a hint comes. Of a limit that is not dry only what was refused is refused again, for 100 ms at
- * first.
+ * Whoever is refused leaves his name at the store and is silent: nobody here asks for as much again until a hint
+ * says that units came back, or 1 to 4 s are over. Dry: what is left is dust, less than a two-thousandth of the
+ * limit. Then nobody asks for anything more than an answer or a hint has shown within the last 150 ms.
  *
  *   SK1  Units that are here, or on their way back from here, are never refused by what was heard before.
  *   SK2  A store that is learning has refused nothing: that silence ends with the learning.
  *   SK3  A rate refills: what was refused is asked for again once it should be there.
+ *   SK4  Units that came back end everybody's silence, whoever is woken: he may not need them any more. Dust
+ *        ends that of the one who is woken alone; so it may lie for as long as a silence (S17).
  */
 import type { Units } from "../../core/units.ts";
 import { available, comingBack, free } from "../lease.ts";
@@ -17,10 +18,16 @@ import type { Stock } from "./stock.ts";
 
 /** How long a figure that was shown is worth asking for, ms. */
 const NEWS = 150;
-/** First and longest silence of a dry limit, ms; of one that is not dry. */
-const SILENCE = 1_000;
-const SILENCE_MAX = 4_000;
-const PAUSE_MAX = 1_000;
+/** Of a limit: less is not chased. */
+const DUST = 2_000;
+/** First silence, ms; of a dry limit; the longest, which is a quarter longer at times; of a rate. */
+const SILENCE = 100;
+const SILENCE_DRY = 1_000;
+const SILENCE_MAX = 3_200;
+const SILENCE_RATE_MAX = 1_000;
+
+export const isDust = ({ lease }: Stock, units: number): boolean =>
+  units < lease.spec.capacity / DUST;
 
 /** Dry, and nothing has been shown that would make an ask worth its while. */
 export const isHushed = (stock: Stock, units: Units, until: number, mono: number): boolean =>
@@ -47,9 +54,29 @@ export function noteRefusal(state: HolderState, stock: Stock, units: Units): voi
     stock.quietUntil = Math.min(stock.learningUntil, mono + 200); // (SK2)
     return;
   }
-  if (stock.dry) stock.backoff = Math.max(stock.backoff, SILENCE);
+  if (stock.dry) stock.backoff = Math.max(stock.backoff, SILENCE_DRY);
   else stock.quietFrom = stock.quietUntil > mono ? Math.min(stock.quietFrom, units) : units;
   stock.quietUntil = mono + about(state, stock.backoff, 0.25);
-  stock.backoff = Math.min(stock.dry ? SILENCE_MAX : PAUSE_MAX, stock.backoff * 2);
+  const longest = stock.lease.spec.kind === "rate" ? SILENCE_RATE_MAX : SILENCE_MAX;
+  stock.backoff = Math.min(longest, stock.backoff * 2);
   if (stock.dry) stock.hushUntil = Math.max(stock.hushUntil, stock.quietUntil);
+}
+
+/** Somebody is woken: so many units are there. */
+export function hearNews(state: HolderState, stock: Stock, units: Units, isOurs: boolean): void {
+  const isMuch = !isDust(stock, units);
+  if (!isOurs && !isMuch) return;
+  stock.shown = units;
+  stock.shownAt = state.now.mono;
+  if (isOurs) {
+    if (isMuch || !stock.dry) endSilence(stock);
+    stock.shortUntil = -Infinity; // our name is not at the store any more
+  } else if (stock.dry) stock.quietFrom = Math.max(stock.shortFrom, units + 1); // it still is, for that much
+  if (isMuch) stock.dry = false; // (SK4)
+}
+
+/** Nothing is known any more of what would be refused. */
+export function endSilence(stock: Stock): void {
+  stock.quietUntil = -Infinity;
+  stock.backoff = SILENCE;
 }

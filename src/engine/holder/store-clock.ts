@@ -2,9 +2,9 @@
  * The store's clock as seen from here, which decides periods for the whole fleet, and whether this machine stood
  * still without noticing.
  *
- *   SC1  store time = mono + offset; the sample with the smallest error wins, until drift or a contradiction
+ *   CK1  store time = mono + offset; the sample with the smallest error wins, until drift or a contradiction
  *        (somebody's clock stepped) unseats it.
- *   SC2  A paused virtual machine stops the monotonic clock, not the wall clock. A jump between the two above
+ *   CK2  A paused virtual machine stops the monotonic clock, not the wall clock. A jump between the two above
  *        a quarter of a second makes everything that was timed here worthless.
  */
 import type { EpochMs } from "../../core/time.ts";

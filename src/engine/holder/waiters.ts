@@ -124,6 +124,15 @@ export function askForWaiters(state: HolderState): void {
   }
 }
 
+/** So many units are there for those who wait here. */
+export function wakeWaiters({ waiters, now }: HolderState, stock: Stock, units: Units): void {
+  if (stock.inFlight) stock.inFlight.isWoken = true; // its answer may be older than this news
+  for (const waiting of waiters) {
+    const isServed = waiting.wants.some((want) => want.stock === stock && want.units <= units);
+    if (isServed) waiting.retryAt = now.mono;
+  }
+}
+
 function lacks(state: HolderState, { ttlMs }: Waiting, want: Waiting["wants"][number]): boolean {
   const { stock, units } = want;
   if (!stock.heard) return true;

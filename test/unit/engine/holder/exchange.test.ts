@@ -1,0 +1,114 @@
+import { describe, expect, test } from "vitest";
+import { free, unhold } from "../../../../src/engine/lease.ts";
+import { holderWith } from "../../../support/holder-harness.ts";
+
+describe("messages", () => {
+  test("EX1, WA3: after a fault the same message is sent again, and nothing else about its ledger", () => {
+    const h = holderWith();
+    const lease = h.lease({ key: "a" });
+    const waiting = h.wait(lease, 10);
+    const [first] = h.sent;
+    h.lose();
+    h.pass(60);
+    expect(h.sent).toHaveLength(2);
+    expect(h.sent[1]).toBe(first);
+    h.answer();
+    expect([waiting.resumed, lease.reserved]).toEqual([1, 10]);
+  });
+
+  test("EX2, ST2: an answer that was lost and is heard the second time credits its grant once", () => {
+    const h = holderWith();
+    const lease = h.lease({ key: "a", capacity: 10_000 });
+    h.wait(lease, 10);
+    h.lose();
+    h.pass(5_000);
+    h.answer();
+    h.answerAll();
+    const ledger = h.shard.ledgers.get("u\0a");
+    expect(ledger?.out).toBe(free(lease) + lease.reserved);
+  });
+
+  test("EX2: what is not confirmed is not credited, and is asked for again", () => {
+    const h = holderWith();
+    const lease = h.lease({ key: "a" });
+    const waiting = h.wait(lease, 10);
+    h.answer((reply) => ({ ...reply, confirmed: false }));
+    expect([free(lease), waiting.resumed]).toEqual([0, 0]);
+    expect(h.shard.ledgers.get("u\0a")?.out).toBeGreaterThanOrEqual(10);
+    h.pass(30);
+    h.answerAll();
+    expect([lease.reserved, waiting.resumed]).toEqual([10, 1]);
+  });
+
+  test("HO3, EX2: units are debited before the message that returns them leaves", () => {
+    const h = holderWith();
+    const lease = h.lease({ key: "a", capacity: 10_000 });
+    h.wait(lease, 100);
+    h.answerAll();
+    unhold(lease, 100);
+    h.holder.touch(lease);
+    h.pass(20_000);
+    const last = h.sent.at(-1)?.blocks[0];
+    expect(last?.returned).toBe(lease.returned);
+    expect(free(lease)).toBe(0);
+  });
+
+  test("HO3: no message leaves before the outbox lets it", () => {
+    const tasks: (() => void)[] = [];
+    const h = holderWith({ outbox: (task) => void tasks.push(task) });
+    h.wait(h.lease({ key: "a" }), 10);
+    expect(h.sent).toHaveLength(0);
+    for (const task of tasks) task();
+    expect(h.sent).toHaveLength(1);
+  });
+
+  test("EX3, ST3: a timed lease ends by when its request left first, however late the answer came", () => {
+    const h = holderWith();
+    const rate = h.lease({ key: "r", kind: "rate", capacity: 100, refill: PACE });
+    h.wait(rate, 10);
+    const left = h.now().mono;
+    h.lose();
+    h.pass(4_000);
+    h.answer();
+    expect(rate.stock?.expiresAt).toBeLessThan(left + 10_000 * 0.99);
+    h.pass(5_900);
+    expect([free(rate), h.take(rate, 1)]).toEqual([0, "wait"]);
+  });
+
+  test("EX4, CK2: after a pause nothing is spent before the store has answered again", () => {
+    const h = holderWith();
+    const lease = h.lease({ key: "a", capacity: 100_000 });
+    h.wait(lease, 1_000);
+    h.answerAll();
+    const spare = free(lease);
+    expect(spare).toBeGreaterThan(0);
+    h.pass(0, 3_000);
+    expect([free(lease), h.take(lease, 1)]).toEqual([0, "wait"]);
+    h.answerAll();
+    expect(free(lease)).toBeGreaterThan(0);
+  });
+
+  test("a store that refuses to read a message is not asked again at once", () => {
+    const h = holderWith();
+    h.wait(h.lease({ key: "a" }), 10);
+    h.answer((reply) => ({ ...reply, status: "bad", blocks: [] }));
+    h.pass(100);
+    expect(h.sent).toHaveLength(1);
+  });
+
+  test("another process on the same journal: all begins anew, under new names", () => {
+    const h = holderWith();
+    const lease = h.lease({ key: "a" });
+    h.wait(lease, 10);
+    h.answerAll();
+    const before = h.sent[0]?.blocks[0]?.holder;
+    h.pass(5_000);
+    h.answer((reply) => ({ ...reply, status: "stale", blocks: [] }));
+    h.pump();
+    const again = h.sent.at(-1)?.blocks[0];
+    expect(again?.holder).not.toBe(before);
+    expect([again?.beyond, again?.granted, free(lease)]).toEqual([10, 0, 0]);
+  });
+});
+
+const PACE = { units: 1, everyMs: 60_000, burst: 100 };
