@@ -16,7 +16,7 @@ export interface RedisOptions {
   readonly args?: readonly string[];
   /** A fixed one, where something has to know it beforehand; default: a free one. */
   readonly port?: number;
-  /** Another server's program, e.g. `valkey-server`. */
+  /** Another server's program than `redis-server`, or than that which REDIS_SERVER names. */
   readonly program?: string;
   /** Lines of a configuration file that the server writes its own findings to, as a Sentinel does. */
   readonly config?: readonly string[];
@@ -42,8 +42,10 @@ export interface RedisServer {
 
 const QUIET = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no"];
 
+const PROGRAM = process.env["REDIS_SERVER"] ?? "redis-server";
+
 /** The version of the server on this machine, e.g. "7.0.15"; `undefined`: there is none. */
-export function redisVersion(program = "redis-server"): string | undefined {
+export function redisVersion(program = PROGRAM): string | undefined {
   const { stdout } = spawnSync(program, ["--version"], { encoding: "utf8" });
   return /v=(\S+)/.exec(stdout ?? "")?.[1];
 }
@@ -92,7 +94,7 @@ async function launch(program: string, args: readonly string[]): Promise<ChildPr
 
 /** Tries another port where the free one has been taken meanwhile. */
 export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
-  const { args = [], program = "redis-server" } = options;
+  const { args = [], program = PROGRAM } = options;
   const folder = await mkdtemp(path.join(tmpdir(), "imprest-redis-"));
   folders.add(folder);
   const file = path.join(folder, "server.conf");

@@ -273,6 +273,12 @@ describe("histories of a shard", () => {
     expect(reply.blocks[0]?.learningMs).toBe(12_000);
   });
 
+  test("a shard that is not there has been lost: it learns for as long as holders may need", () => {
+    const env = { now: 11_000, historyId: "h1" };
+    const { reply } = sync(createShard(), aSyncMessage([aSyncBlock()]), env);
+    expect(reply.blocks[0]?.learningMs).toBe(12_000);
+  });
+
   test("a shard that is born again stays as it is", () => {
     const player = playShard();
     const before = structuredClone(player.shard);
