@@ -6,7 +6,7 @@
  *   JO3  Older files are deleted only when the one in use says all that they said, and is on the device.
  *   JO4  No step of the rewriting takes longer than a few milliseconds.
  *
- * A file that has grown to twice what lives is followed by a new one. All that lives is put there a slice at a
+ * A file that has grown to three times what lives is followed by a new one. All that lives is put there a slice at a
  * time, beside what changes meanwhile, each slice in one frame with the changes that it may have seen. Then the
  * new file is synced, and the older ones are deleted, the oldest first.
  */
@@ -22,6 +22,8 @@ import { createSegmentWriter, type SegmentWriter } from "./segment-writer.ts";
 
 /** A file below this is not worth rewriting; a few of them fit into the smallest volume that anybody mounts. */
 const SMALLEST = 4 * 1024 * 1024;
+/** A file is followed by another one when it has grown to so much more than what lives. */
+const GROWTH = 3;
 /** Characters of one slice, about a millisecond's work; and the pause between two of them, ms. */
 const SLICE = 128 * 1024;
 const PAUSE: DurationMs = 8;
@@ -89,6 +91,8 @@ function createJournal(
   const keepers: Keeper[] = [];
   let collected: string[] = [];
   let limit = smallest;
+  /** Characters of what lives, as far as the rewriting has come. */
+  let alive = 0;
   let rewriting: Generator<JournalEntry, void> | undefined;
   let hasBegun = false;
   let hasFailed = false;
@@ -128,6 +132,7 @@ function createJournal(
 
   function rewrite(): void {
     rewriting = allOf(keepers);
+    alive = 0;
     setTimeout(step, PAUSE).unref();
   }
 
@@ -145,13 +150,14 @@ function createJournal(
       collected.push(part);
       size += part.length;
     }
+    alive += size;
     if (!flush()) return;
     if (rewriting) setTimeout(step, PAUSE).unref(); // (JO4)
     else void forgetOlder().catch(fail);
   }
 
   async function forgetOlder(): Promise<void> {
-    limit = Math.max(smallest, 2 * writer.bytes());
+    limit = Math.max(smallest, GROWTH * alive);
     const paths = stale;
     stale = [];
     await writer.sync();
@@ -173,7 +179,7 @@ function createJournal(
       if (!hasFailed) collected.push(pack({ kind, name }));
     },
     write() {
-      if (!hasBegun) rewrite();
+      if (!hasBegun && stale.length > 0) rewrite();
       hasBegun = true;
       collect();
       if (!flush()) return false;
