@@ -107,6 +107,8 @@ test("RT1: a slot that moves under load is followed; nothing that was refused is
   for (const key of keys) {
     await redisCli(from.port, "MIGRATE", "127.0.0.1", String(to.port), key, "0", "5000");
   }
+  // All is there, and nobody has said so yet: the old owner sends who asks to the new one.
+  expect(isAnswered(await user.ask(0, { uid }))).toBe(true);
   for (const { port } of [to, from]) {
     await redisCli(port, "CLUSTER", "SETSLOT", slot, "NODE", toId);
   }

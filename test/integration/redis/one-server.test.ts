@@ -31,14 +31,16 @@ const errors = ({ lines }: StoreUser): readonly unknown[] =>
   lines.flatMap(({ level, fields }) => (level === "error" ? [fields["cause"]] : []));
 
 describe.concurrent("an empty server", () => {
-  test("IN1, IN2: two sidecars at once make one installation, and grant within 3 s", async (ending) => {
+  test("IN1, IN2: two sidecars at once make one installation, which grants after 2 s", async (ending) => {
     const server = await start(ending);
-    const began = performance.now();
     const [one, other] = [use(ending, server.url), use(ending, server.url)];
     await Promise.all([one.hears("up"), other.hears("up")]);
     expect(await redisCli(server.port, "GET", "imprest:id")).toMatch(/^[\w-]{22}:auto$/);
     const reply = await one.get(10);
-    expect(performance.now() - began).toBeLessThan(5_000);
+    const born = [...one.lines, ...other.lines].filter(
+      ({ message }) => message === "store prepared",
+    );
+    expect(born).toMatchObject([{ fields: { windowMs: 2_000 } }]);
     expect(reply).toMatchObject({ status: "ok", confirmed: true });
     expect(reply.blocks[0]?.learningMs).toBe(0);
     expect(await other.get(10)).toMatchObject({ blocks: [{ view: { available: 80, out: 20 } }] });
@@ -224,6 +226,9 @@ describe.concurrent("a server that is not what it has to be", () => {
     await fenced.hears("changed");
     expect(fenced.told).toEqual(["up", "changed"]);
     expect(unfenced.told).toEqual(["up"]);
+    // Where nothing else tells, a new connection may be one to another data set.
+    await redisCli(server.port, "CLIENT", "KILL", "TYPE", "normal");
+    await unfenced.hears("changed");
   });
 
   test("out of memory, it refuses what a message asks, and says why", async (ending) => {
