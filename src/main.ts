@@ -17,12 +17,13 @@ if (major < 22 || (major === 22 && minor < 12)) {
 /**
  * How a sidecar shares two cores and little memory with an agent. The young generation is large enough that
  * few calls are still open when it is cleaned, one thread cleans it (waking four costs more than the work), and
- * the old one is cleaned when it has grown by half.
+ * the old one is cleaned when it has grown by a fifth.
  */
 const HEAP = [
   "--max-semi-space-size=4",
   "--no-parallel-scavenge",
-  "--heap-growing-percent=50",
+  "--heap-growing-percent=20",
+  "--no-allocation-site-pretenuring",
   "--v8-pool-size=1",
 ];
 

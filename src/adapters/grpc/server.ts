@@ -23,6 +23,7 @@ import { createGate } from "./gate.ts";
 import { createHealth } from "./health.ts";
 import { createReflection } from "./reflection.ts";
 import { createService } from "./service.ts";
+import { forgetEndedStreams } from "./stream-table.ts";
 
 /** S33. */
 const MOST_MESSAGE_BYTES = 4 * 1024 * 1024;
@@ -103,6 +104,7 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
         const listen: string[] = [];
         // One after the other: the umask of a socket must not leak into another's.
         for (const address of options.listen) listen.push(await bindTo(main, address));
+        forgetEndedStreams(main);
         return { listen, health: await bindTo(probes, options.health) };
       } catch (error) {
         await close();

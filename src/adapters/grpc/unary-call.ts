@@ -41,6 +41,7 @@ export class UnaryCall {
   readonly #method: Method<unknown>;
   #metadata: Metadata | undefined;
   #request: object | undefined;
+  #isAsked = false;
 
   constructor(call: ServerInterceptingCallInterface, desk: Desk, method: Method<unknown>) {
     this.#call = call;
@@ -57,24 +58,29 @@ export class UnaryCall {
   }
 
   onReceiveMessage(request: object): void {
-    if (this.#request !== undefined) return this.#call.sendStatus(NO_MESSAGE);
+    if (this.#isAsked) return this.#call.sendStatus(NO_MESSAGE);
+    this.#isAsked = true;
     this.#request = request;
     this.#call.startRead();
   }
 
   onReceiveHalfClose(): void {
-    if (this.#request === undefined) return this.#call.sendStatus(NO_MESSAGE);
-    if (isRejection(this.#request)) return this.reject(this.#request);
+    const request = this.#request;
+    const wish = this.#metadata?.get(DENY_KEY) ?? [];
+    // The library holds on to a call for longer than to what was asked.
+    this.#request = undefined;
+    this.#metadata = undefined;
+    if (request === undefined) return this.#call.sendStatus(NO_MESSAGE);
+    if (isRejection(request)) return this.reject(request);
     const { deadline } = this.exchange;
     if (deadline !== Infinity && deadline <= Date.now()) return this.#call.sendStatus(TOO_LATE);
-    const wish = this.#metadata?.get(DENY_KEY) ?? [];
     if (wish.length > 0 && this.#method.heedsWish) {
       const odd = wish.find((value) => value !== "status");
       if (odd !== undefined) return this.reject(badWish(odd));
       this.deniesByStatus = true;
     }
     try {
-      this.#method.handle(this.#request, this);
+      this.#method.handle(request, this);
     } catch (defect) {
       this.#call.sendStatus(BROKEN);
       throw defect;
