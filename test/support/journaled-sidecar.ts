@@ -18,7 +18,10 @@ export interface JournaledSidecar {
   close(): Promise<void>;
 }
 
-export async function aJournaledSidecar(policy: string): Promise<JournaledSidecar> {
+export async function aJournaledSidecar(
+  policy: string,
+  store = "memory:",
+): Promise<JournaledSidecar> {
   const folder = await mkdtemp(join(tmpdir(), "imprest-"));
   await writeFile(
     join(folder, "policy.yaml"),
@@ -39,7 +42,7 @@ export async function aJournaledSidecar(policy: string): Promise<JournaledSideca
       return running(client);
     },
     words: (socket = "s.sock", journal = "journal") => [
-      ...["sidecar", "--policy", join(folder, "policy.yaml"), "--store", "memory:"],
+      ...["sidecar", "--policy", join(folder, "policy.yaml"), "--store", store],
       ...["--listen", `unix:${join(folder, socket)}`, "--journal", join(folder, journal)],
       ...["--health", "127.0.0.1:0", "--http", "127.0.0.1:0"],
     ],
