@@ -221,8 +221,10 @@ describe("histories of a shard", () => {
     const knower = { granted: 40, spent: 30, witness: witness(fence, 7, 90) };
     const back = lost.say(knower);
     expect(back.view).toMatchObject({ spent: 30, out: 10, quarantined: 50, available: 10 });
+    const since = lost.say({ granted: 40, spent: 50, beyond: 20 });
+    expect(since.view).toMatchObject({ spent: 50, out: 10, quarantined: 50 }); // that was not before
     const dead = { holder: leaseId(2), granted: 50, spent: 45, witness: witness(fence, 6, 80) };
-    expect(lost.say(dead).view).toMatchObject({ spent: 75, out: 15, quarantined: 0 });
+    expect(lost.say(dead).view).toMatchObject({ spent: 95, out: 15, quarantined: 0 });
   });
 
   test("what is held back for a lost history stays so when the history changes again", () => {
