@@ -57,6 +57,9 @@ export interface TakeOptions {
   readonly ticket?: Ticket;
 }
 
+/** No two holders of a test are the same process. */
+let made = 0;
+
 const QUIET = { debug() {}, info() {}, warn() {}, error() {} };
 
 export function holderWith(
@@ -87,7 +90,7 @@ export function holderWith(
       roundTripMs: () => options.roundTripMs ?? 1,
       close: () => Promise.resolve(),
     },
-    rng: createSeededRng(7),
+    rng: createSeededRng(++made),
     log: QUIET,
     label: "test",
     terms: DEFAULT_TERMS,
@@ -162,7 +165,11 @@ export function holderWith(
       };
       const waiting = { ticket, resumed: 0 };
       holder.begin(now());
-      const outcome = holder.ask([{ lease, limit: { mode: "enforce" }, need: units }], turnOf(), ttlMs);
+      const outcome = holder.ask(
+        [{ lease, limit: { mode: "enforce" }, need: units }],
+        turnOf(),
+        ttlMs,
+      );
       if (outcome !== "wait") throw new Error(`nothing to wait for: ${outcome}`);
       holder.wait({ wants: [{ lease, units }], ttlMs }, ticket, () => {
         waiting.resumed++;

@@ -45,7 +45,7 @@ export function createStoreClock(): StoreClock {
       const by = wall - mono - before;
       const isJump = Math.abs(by) > JUMP;
       if (isJump) offset = undefined;
-      if (isJump || skew === undefined) skew = wall - mono;
+      skew = wall - mono;
       return isJump ? by : 0;
     },
   };

@@ -177,13 +177,15 @@ export function byShard(parts: readonly Part[]): Part[][] {
   const messages: Part[][] = [];
   const open = new Map<string, Part[]>();
   for (const part of parts) {
-    let message = open.get(part.stock.uid);
+    const { uid, retiring } = part.stock;
+    const name = retiring ? `\0${uid}` : uid; // what is another process's may be refused whole
+    let message = open.get(name);
     const isNamed = message?.some(
       ({ stock }) => stock.lease.spec.key === part.stock.lease.spec.key,
     );
     if (!message || message.length === BLOCKS || isNamed) {
       message = [];
-      open.set(part.stock.uid, message);
+      open.set(name, message);
       messages.push(message);
     }
     message.push(part);

@@ -114,8 +114,9 @@ describe("who waits", () => {
       const [one] = fleet.replicas;
       const made = one?.run(aReserve(dollars(100)));
       fleet.clock.advance(20_000);
-      const id = (made?.answer as { reservationId: string }).reservationId;
-      const done = one?.run(aCommit(id, dollars(900)));
+      const answer = made?.answer;
+      const reservationId = answer && "reservationId" in answer ? answer.reservationId : "";
+      const done = one?.run(aCommit(reservationId, dollars(900)));
       fleet.clock.advance(300);
       expect(done?.answer).toMatchObject({ [expected]: [{ meter: "usd_micros", units: 900 }] });
     }
@@ -151,7 +152,11 @@ describe("HO1, HO2: what a lease holds", () => {
       h.answerAll();
       h.pass(10);
     }
-    expect([lease.stock, lease.granted, h.shard.ledgers.get("u\0a")?.out]).toEqual([undefined, 0, 0]);
+    expect([lease.stock, lease.granted, h.shard.ledgers.get("u\0a")?.out]).toEqual([
+      undefined,
+      0,
+      0,
+    ]);
     h.wait(lease, 10);
     expect(h.sent.at(-1)?.blocks[0]?.holder).not.toBe(first);
     h.answerAll();

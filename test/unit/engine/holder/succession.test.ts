@@ -1,0 +1,138 @@
+import { describe, expect, test } from "vitest";
+import { createShard } from "../../../../src/core/lease/shard.ts";
+import { free } from "../../../../src/engine/lease.ts";
+import { createLeaseIds, heirOf, newHolder } from "../../../../src/engine/holder/identity.ts";
+import { createStoreClock } from "../../../../src/engine/holder/store-clock.ts";
+import type { JournalKind, Recovered } from "../../../../src/ports/journal.ts";
+import { holderWith, START, type HolderHarness } from "../../../support/holder-harness.ts";
+import { createSeededRng } from "../../../support/seeded-rng.ts";
+
+/** What a journal would have kept of this holder now. */
+function journalOf(h: HolderHarness, intact = true): Recovered {
+  const kept = new Map<JournalKind, Map<string, unknown>>();
+  for (const { kind, name, state } of h.holder.keeper?.live() ?? []) {
+    const states = kept.get(kind) ?? new Map<string, unknown>();
+    kept.set(kind, states.set(name, structuredClone(state)));
+  }
+  return { of: (kind) => kept.get(kind) ?? new Map(), intact, why: intact ? "" : "torn" };
+}
+
+const EMPTY: Recovered = { of: () => new Map(), intact: true, why: "" };
+
+/** A process with 30 of a budget held, and a rest free. */
+function before() {
+  const h = holderWith({ recovered: EMPTY, shard: createShard() });
+  const lease = h.lease({ key: "a", capacity: 100_000 });
+  h.wait(lease, 30);
+  h.answerAll();
+  return { h, lease };
+}
+
+describe("going on from a journal", () => {
+  test("HS1: an heir has the same leases one epoch on, and spends them after the first answer", () => {
+    const { h, lease } = before();
+    const next = holderWith({ recovered: journalOf(h), shard: h.shard });
+    const again = next.lease({ key: "a", capacity: 100_000 });
+    again.reserved = 30;
+    next.holder.restore(journalOf(h), new Map([["u\0a", again]]));
+    next.pump();
+    expect([free(again), next.take(again, 1)]).toEqual([0, "wait"]);
+    const [message] = next.sent;
+    expect([message?.holder.epoch, message?.blocks[0]?.holder]).toEqual([2, lease.stock?.id]);
+    next.answerAll();
+    expect(free(again)).toBeGreaterThan(0);
+    expect(h.shard.ledgers.get("u\0a")?.out).toBe(free(again) + 30);
+  });
+
+  test("HS2: a torn journal settles what it proves, and the rest is quarantined", () => {
+    const { h } = before();
+    const out = h.shard.ledgers.get("u\0a")?.out ?? 0;
+    const torn = journalOf(h, false);
+    const next = holderWith({ recovered: torn, shard: h.shard });
+    const again = next.lease({ key: "a", capacity: 100_000 });
+    again.reserved = 30;
+    next.holder.restore(torn, new Map([["u\0a", again]]));
+    next.pump();
+    next.answerAll();
+    expect(next.sent.some(({ blocks }) => blocks.some(({ close }) => close === 2))).toBe(true);
+    const ledger = h.shard.ledgers.get("u\0a");
+    expect([ledger?.quarantined, again.beyond]).toEqual([out, 30]);
+  });
+
+  test("HS3: when the journal fails its leases are retired at once, and new ones begin", () => {
+    const { h, lease } = before();
+    const old = lease.stock?.id;
+    h.holder.journalLost();
+    h.pump();
+    h.answerAll();
+    const retired = h.sent.flatMap(({ blocks }) => blocks).find(({ close }) => close === 2);
+    expect([retired?.holder, lease.stock?.id === old]).toEqual([old, false]);
+    const reader = holderWith({ recovered: journalOf(h), shard: h.shard });
+    const stale = reader.lease({ key: "a", capacity: 100_000 });
+    expect(free(stale)).toBe(0);
+  });
+
+  test("HS4: of rates and slots nothing is retired: time brings both back", () => {
+    const h = holderWith({ recovered: EMPTY, shard: createShard() });
+    const slots = h.lease({ key: "s", kind: "slots", capacity: 5 });
+    h.wait(slots, 1);
+    h.answerAll();
+    const torn = journalOf(h, false);
+    const next = holderWith({ recovered: torn, shard: h.shard });
+    next.holder.restore(
+      torn,
+      new Map([["u\0s", next.lease({ key: "s", kind: "slots", capacity: 5 })]]),
+    );
+    next.pump();
+    expect(next.sent.flatMap(({ blocks }) => blocks).filter(({ close }) => close === 2)).toEqual(
+      [],
+    );
+  });
+});
+
+describe("names", () => {
+  test("an heir names at most eight of those before it, the latest first", () => {
+    const rng = createSeededRng(1);
+    let holder = newHolder(rng, "a");
+    const nonces: string[] = [];
+    for (let i = 0; i < 12; i++) {
+      nonces.unshift(holder.nonce);
+      holder = heirOf(holder, rng, "a");
+    }
+    expect([holder.epoch, holder.ancestors]).toEqual([13, nonces.slice(0, 8)]);
+  });
+
+  test("names of leases are UUIDv7 in order, and no two are equal in one millisecond", () => {
+    const mint = createLeaseIds(createSeededRng(2));
+    const ids = Array.from({ length: 100 }, () => mint(START));
+    expect(new Set(ids).size).toBe(100);
+    expect(ids.toSorted()).toEqual(ids);
+    for (const id of ids) expect(id).toMatch(/^[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}$/);
+    expect(Number.parseInt(ids[0]?.slice(0, 12) ?? "", 16)).toBe(START);
+  });
+});
+
+describe("the store's clock", () => {
+  test("CK1: the sample with the smallest error counts, until another contradicts it", () => {
+    const clock = createStoreClock();
+    expect(clock.at(0)).toBeUndefined();
+    clock.hear(10_000, 0, 100);
+    clock.hear(10_110, 100, 102);
+    expect(clock.at(102)).toBe(10_111);
+    clock.hear(10_300, 110, 310); // ± 101 ms says nothing better
+    expect(clock.at(102)).toBe(10_111);
+    clock.hear(50_000, 400, 402); // the store has another clock now
+    expect(clock.at(402)).toBe(50_001);
+  });
+
+  test("CK2: a wall clock that ran on while the monotonic one stood is a pause, and drift is none", () => {
+    const clock = createStoreClock();
+    expect(clock.jumped(1_000, 0)).toBe(0);
+    for (let mono = 1_000; mono < 100_000; mono += 1_000) {
+      expect(clock.jumped(Math.floor(1_000 + mono * 1.01), mono)).toBe(0);
+    }
+    clock.hear(5, 99_000, 99_001);
+    expect(clock.jumped(Math.floor(1_000 + 100_000 * 1.01) + 600, 100_000)).toBeGreaterThan(500);
+    expect(clock.at(100_000)).toBeUndefined();
+  });
+});
