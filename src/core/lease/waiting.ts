@@ -38,7 +38,7 @@ export function wake(ledger: SharedLedger, own: string, now: EpochMs): Hint[] {
   const { key } = ledger.spec;
   ledger.waiters = ledger.waiters.filter(({ holder, need }) => {
     if (need > left || holder === own) return true;
-    hints.push({ kind: "wake", key, holder, units: need });
+    hints.push({ kind: "wake", key, holder, units: left });
     left -= need;
     return false;
   });

@@ -13,8 +13,8 @@ import type { StoreFault } from "../../ports/lease-store.ts";
 import type { Timed } from "../deadline-heap.ts";
 import { isFault } from "../funds.ts";
 import { noteTold, rebase } from "../lease.ts";
-import { about, patience, storeTime, type HolderState, type Waiting } from "./state.ts";
-import { endSilence, isDust } from "./scarcity.ts";
+import { about, storeTime, type HolderState, type Waiting } from "./state.ts";
+import { endSilence, isDust, noteGrant } from "./scarcity.ts";
 import { blockOf, credit, endOfLease, HORIZON, outOf, thaw } from "./stock.ts";
 import type { Asking, Stock } from "./stock.ts";
 import { DRIFT } from "./store-clock.ts";
@@ -44,7 +44,7 @@ const RESEND_MAX = 1_000;
 const WOKEN = 4_000;
 /** What the store refused to read is not sent again before, ms. */
 const REFUSED_AGAIN = 1_000;
-/** A waiter asks again so soon at the latest, if no hint comes: within 200 ms a second recall takes all that idles. */
+/** A waiter that no hint can wake tries again so soon: within 200 ms a second recall takes all that idles. */
 const AGAIN = 125;
 /** An answer that was not confirmed is asked for again so soon. */
 const CONFIRM_AGAIN = 20;
@@ -116,7 +116,7 @@ function answered(state: HolderState, sent: Sent, reply: SyncReply | StoreFault)
     state.look(stock); // it was not to be looked at before there was an answer
   }
   if (sent.waiting) sent.waiting.asked--;
-  if (reply.status === "stale") return startAnew(state);
+  if (reply.status === "stale") return isAnothers(state, sent);
   if (reply.status !== "ok") return refusedWhole(state, sent, reply.status);
   const { mono } = state.now;
   if (!sent.isOld) state.clock.hear(reply.now, sent.sentAt, mono);
@@ -127,6 +127,13 @@ function answered(state: HolderState, sent: Sent, reply: SyncReply | StoreFault)
     if (block && said) take(state, stock, { sent, block, said, confirmed: reply.confirmed });
   }
   if (sent.waiting) waitedFor(state, sent, sent.waiting, reply);
+}
+
+/** Another process is this holder now, or the one whose leases were to be retired. */
+function isAnothers(state: HolderState, { stocks }: Sent): void {
+  const own = stocks.filter(({ retiring }) => !retiring);
+  for (const stock of stocks) if (stock.retiring) state.forget(stock); // they are the other's to settle
+  if (own.length > 0) startAnew(state);
 }
 
 /** A malformed message or a newer schema: a defect, or an upgrade under way. Nothing is lost; it is told. */
@@ -194,7 +201,7 @@ function take(state: HolderState, stock: Stock, heard: Heard): void {
     stock.expiresAt = Math.max(stock.expiresAt, endOfLease(sent.sentAt, terms.ttlMs)); // (EX3)
     stock.coveredUntil = Math.max(stock.coveredUntil, endOfLease(sent.sentAt, block.openMs));
   }
-  if (got > 0 && block.need > 0 && !stock.dry) endSilence(stock);
+  if (got > 0 && block.need > 0) noteGrant(stock);
   const isWanted = !stock.closing || stock.waits > 0; // a waiter would ask under the old name, with new totals
   const isClosed = block.close === 1 && outOf(stock) === 0 && !isWanted;
   if (isClosed || block.close === 2) state.forget(stock);
@@ -260,7 +267,7 @@ function retryAfter(state: HolderState, sent: Sent, { ticket }: Waiting, reply: 
   if (learning > 0) return Math.min(learning + 1, 200);
   const isSure = reply.blocks.every(({ status, view }) => status === "ok" && !view.rate);
   if (isListed && isSure) return Math.max(0, ticket.until - state.now.mono);
-  return about(state, patience(state) * 0.7, 0.28);
+  return about(state, AGAIN, 0.2);
 }
 
 /** Nobody waits for its answer any more. */

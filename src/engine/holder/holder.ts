@@ -34,7 +34,15 @@ import { isLost, patience, type HolderState } from "./state.ts";
 import { freeze, isLasting, newStock, ripen, type Stock } from "./stock.ts";
 import { createStoreClock } from "./store-clock.ts";
 import { createHolderKeeper, nameOf, predecessor, retireAll, succeed } from "./succession.ts";
-import { askForWaiters, byShard, fitsHere, isHopeless, isShort, serve, wakeWaiters } from "./waiters.ts";
+import {
+  askForWaiters,
+  byShard,
+  fitsHere,
+  isHopeless,
+  isShort,
+  serve,
+  wakeWaiters,
+} from "./waiters.ts";
 import { giveWay, hasten, nextLook, tend } from "./upkeep.ts";
 
 export interface HolderOptions {
@@ -108,7 +116,7 @@ export function createHolder(options: HolderOptions): Funds {
       state.stocks.set(nameOf(stock), stock);
       const shard = state.shards.get(stock.uid);
       if (shard) shard.stocks.add(stock);
-      else state.shards.set(stock.uid, { fence: 0, stocks: new Set([stock]) });
+      else state.shards.set(stock.uid, { fence: 0, returnAt: 0, stocks: new Set([stock]) });
     },
     changed: (stock) => keeper?.changed(stock),
     stockOf: (lease) => stockOf(lease),
@@ -241,7 +249,7 @@ export function createHolder(options: HolderOptions): Funds {
       if (!lease) continue;
       const stock = stockOf(lease);
       const units = limit.mode === "enforce" ? need : 0;
-      if (!turn.ticket) arrive(stock.demand, need, mono);
+      if (!turn.ticket && need > 0) arrive(stock.demand, need, mono);
       if (isLasting(stock)) stock.longestTtl = Math.max(stock.longestTtl, ttlMs);
       if (stock.waits > 0 && units > 0 && !turn.ticket) queues = true;
       if (fitsHere(state, { stock, units }, ttlMs)) continue;

@@ -78,5 +78,11 @@ export function hearNews(state: HolderState, stock: Stock, units: Units, isOurs:
 /** Nothing is known any more of what would be refused. */
 export function endSilence(stock: Stock): void {
   stock.quietUntil = -Infinity;
+}
+
+/** Something was granted. */
+export function noteGrant(stock: Stock): void {
+  if (stock.dry) return;
+  endSilence(stock);
   stock.backoff = SILENCE;
 }

@@ -33,6 +33,15 @@ export interface Waiting {
   isMine: boolean;
 }
 
+/** What is held of one shard. Changed in place. */
+export interface Shard {
+  /** The highest history that it was in; 0: it was never heard. */
+  fence: number;
+  /** When free units of ledgers in direct mode go back next: together, or nobody gets all that he needs. */
+  returnAt: number;
+  readonly stocks: Set<Stock>;
+}
+
 export interface HolderState {
   readonly store: SharedStore;
   readonly rng: Rng;
@@ -50,8 +59,8 @@ export interface HolderState {
   waiters: Waiting[];
   /** Used in this turn. */
   readonly touched: Set<Stock>;
-  /** By uid: the highest history that its shard was in, 0 where it was never heard, and what is held there. */
-  readonly shards: Map<string, { fence: number; readonly stocks: Set<Stock> }>;
+  /** By uid. */
+  readonly shards: Map<string, Shard>;
   isUp: boolean;
   /** It was up, or answered, before: what is down or learning now has been lost. */
   wasUp: boolean;

@@ -6,6 +6,7 @@
  *   UK2  What the horizon does not need goes back; all of it when the ledger idles or its period is over.
  *   UK3  What has changed is told within the horizon; what is out is renewed three times in its time to live.
  *   UK4  A stock that nobody needs is closed when nothing is held, and forgotten when the store has said so.
+ *   UK5  A recall takes what idles here: all but what the next moment is expected to need, and soon that too.
  */
 import { free } from "../lease.ts";
 import type { Part } from "./exchange.ts";
@@ -29,6 +30,8 @@ const LEAD = 20;
 /** Free units of a ledger in direct mode go back after about this long; a rest that is not worth it later. */
 const COALESCE = 50;
 const KEEP_REST = 1_000;
+/** What a recall has left here goes too after so long, if it is still there. */
+const KEPT = 100;
 /** A rate that is short learns of refunds so soon, ms. */
 const REFUND = 100;
 /** An ask that was not answered with what was hoped for is not repeated before, ms. */
@@ -52,9 +55,11 @@ export function tend(state: HolderState, stock: Stock): Part | undefined {
   }
   if (stock.waits > 0 && !stock.forced && !stock.dry) return undefined;
   if (stock.giveAt > 0 && mono >= stock.giveAt) {
-    stock.giveAt = 0;
-    if (free(stock.lease) - stock.giveKeep >= 1) {
-      giveBack(stock, stock.giveKeep);
+    const keep = stock.giveKeep;
+    stock.giveAt = keep > 0 ? mono + KEPT : 0; // (UK5)
+    stock.giveKeep = 0;
+    if (free(stock.lease) - keep >= 1) {
+      giveBack(stock, keep);
       return settle;
     }
   }
@@ -98,13 +103,23 @@ function returnsNow(state: HolderState, stock: Stock): boolean {
     return false;
   }
   if (stock.returnAt === 0) {
-    const after = stock.dry && isRest(stock) ? KEEP_REST : COALESCE;
-    stock.returnAt = mono + about(state, after, 0.5);
+    const isKept = stock.dry && isRest(stock);
+    stock.returnAt = isKept ? mono + about(state, KEEP_REST, 0.5) : nextReturn(state, stock);
     return false;
   }
   if (mono < stock.returnAt) return false;
   stock.returnAt = 0;
   return true;
+}
+
+/** Ledgers of one shard return together: an operation that needs several finds them all there, or none. */
+function nextReturn(state: HolderState, { uid }: Stock): number {
+  const { mono } = state.now;
+  const at = mono + about(state, COALESCE, 0.5);
+  const shard = state.shards.get(uid);
+  if (!shard) return at;
+  if (shard.returnAt <= mono) shard.returnAt = at;
+  return shard.returnAt;
 }
 
 const isOver = (state: HolderState, { lease }: Stock): boolean =>

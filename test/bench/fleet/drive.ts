@@ -202,8 +202,8 @@ interface Asked {
 }
 
 function amountOf({ work, rng }: Run): number {
-  const { kind, sigma = 0.7 } = work;
-  if (kind === "slots") return 1;
+  const { kind, sigma = 0.7, isCounted = false } = work;
+  if (kind === "slots" || isCounted) return 1;
   return Math.max(1, Math.round(1_000 * Math.exp(sigma * normal(rng) - (sigma * sigma) / 2)));
 }
 
@@ -221,6 +221,12 @@ const reserveOf = ({ work }: Run, { levels, amount }: Asked): Reserve =>
     ttlMs: 60_000,
   });
 
+/** How much of an amount is really used. */
+function shareOf({ work, rng }: Run): number {
+  if (work.isCounted) return rng.chance(0.35) ? 0 : 1;
+  return work.kind === "budget" ? 0.3 + 0.7 * rng.next() : 1;
+}
+
 function ask(run: Run, replica: Replica): void {
   const { work, counts, rng, idealBucket } = run;
   const asked = askedOf(run);
@@ -231,7 +237,7 @@ function ask(run: Run, replica: Replica): void {
     counts.ideal += asked.amount;
     idealBucket.take(asked.amount, since);
   }
-  const share = work.kind === "budget" ? 0.3 + 0.7 * rng.next() : 1;
+  const share = shareOf(run);
   replica.engine.run(CALL, reserveOf(run, asked), (answer) => {
     if (isRejection(answer) || answer.op !== "reserve") throw new Error(JSON.stringify(answer));
     const { decision, source } = answer.verdict;

@@ -12,6 +12,8 @@ export interface Workload {
   readonly rate: (replica: number, at: number) => number;
   /** How widely amounts spread: lognormal, mean 1,000. */
   readonly sigma?: number;
+  /** Of one unit each, and more than a third of them is released unused. */
+  readonly isCounted?: boolean;
   /** Sidecars are silent most of the time, and ask in bursts. */
   readonly isBursty?: boolean;
   /** Limits, and the chance that an operation meets one of them. */
@@ -107,6 +109,21 @@ export const WORKLOADS: Readonly<Record<string, Workload>> = {
     title: "40 requests in all",
     capacity: 40e3,
     lasts: 12_000,
+    rate: steady(5),
+    levels: 4,
+  },
+  Q1: {
+    ...short,
+    title: "100 requests of one unit",
+    isCounted: true,
+    capacity: 100,
+    rate: steady(5),
+  },
+  Q4: {
+    ...short,
+    title: "40, four limits in each",
+    isCounted: true,
+    capacity: 40,
     rate: steady(5),
     levels: 4,
   },

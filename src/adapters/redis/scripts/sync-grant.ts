@@ -97,7 +97,7 @@ local function wake(l, b)
   for _, w in ipairs(l.waiting) do
     if w.need > left or w.holder == b.holder then rest[#rest + 1] = w
     else
-      hints[#hints + 1] = 'W ' .. name_of(b) .. ' ' .. w.holder .. ' ' .. text(w.need)
+      hints[#hints + 1] = 'W ' .. name_of(b) .. ' ' .. w.holder .. ' ' .. text(left)
       left = left - w.need
     end
   end

@@ -132,7 +132,7 @@ describe("waiting", () => {
   const spec = aLedgerSpec({ capacity: 100 });
   const wait = { waitMs: 5_000 };
 
-  test("WT1, WT2: units that come back wake in order as many as they serve, each once", () => {
+  test("WT1, WT2: units that come back wake in order as many as they serve, each once, and say what is there", () => {
     const { say, hints } = playShard(spec);
     say({ want: 100, need: 100 });
     for (const [n, need] of [
@@ -145,8 +145,8 @@ describe("waiting", () => {
     hints();
     say({ granted: 100, spent: 40, returned: 60 });
     expect(hints()).toEqual([
-      { kind: "wake", key: spec.key, holder: leaseId(2), units: 30 },
-      { kind: "wake", key: spec.key, holder: leaseId(4), units: 20 },
+      { kind: "wake", key: spec.key, holder: leaseId(2), units: 60 },
+      { kind: "wake", key: spec.key, holder: leaseId(4), units: 30 },
     ]);
     expect(say({ ...other, want: 60, need: 60 }).grant).toBe(60);
     expect(hints()).toEqual([]);
