@@ -34,7 +34,7 @@ function createHeap() {
 
   function up(entry: Entry): void {
     let i = entries.push(entry) - 1;
-    for (; i > 0; ) {
+    for (; i > 0;) {
       const parent = (i - 1) >> 1;
       const above = at(parent);
       if (!above || !isBefore(entry, above)) break;

@@ -84,7 +84,11 @@ export interface Cluster {
   /** Whether what was written at `at` has reached the replicas. */
   isReplicated(node: Node, at: number): boolean;
   /** `lost`: operations that the promoted replica lacks at least. `downMs`: until there is a primary again. */
-  failover(options: { readonly lost: number; readonly downMs: number; readonly skew: number }): void;
+  failover(options: {
+    readonly lost: number;
+    readonly downMs: number;
+    readonly skew: number;
+  }): void;
   split(ms: number): void;
   isSplit(): boolean;
   loseShard(uid: string): void;
@@ -255,4 +259,5 @@ function apply(data: Data, { change, clock, replid }: Operation): Ran {
   }
 }
 
-const copy = (data: Data): Data => new Map(Array.from(data, ([uid, shard]) => [uid, copyOf(shard)]));
+const copy = (data: Data): Data =>
+  new Map(Array.from(data, ([uid, shard]) => [uid, copyOf(shard)]));

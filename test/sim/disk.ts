@@ -18,18 +18,23 @@ export interface Disk {
   reboot(): void;
   lose(): void;
   fill(isFull: boolean): void;
+  /** A write has failed since the process began: what it left is older than what it did. */
+  failed(): boolean;
   /** The directory, as it is now, on another machine. */
   copyTo(other: Disk): void;
   load(records: Records): void;
 }
 
-/** By kind, then by name. */
+/** Texts, by kind, then by name. */
 type Records = Map<string, Map<string, unknown>>;
 
 const SYNC_MS = 100;
 
 const copy = (records: Records): Records =>
   new Map(Array.from(records, ([kind, named]) => [kind, new Map(named)]));
+
+const parsed = (named: ReadonlyMap<string, unknown> = new Map()): ReadonlyMap<string, unknown> =>
+  new Map(Array.from(named, ([name, text]) => [name, JSON.parse(String(text)) as unknown]));
 
 /** Writes one entry; returns what it says instead of what was there before. */
 function put(records: Records, { kind, name, state }: JournalEntry): JournalEntry {
@@ -48,6 +53,7 @@ export function createDisk(agenda: Agenda): Disk {
   let syncedAt = 0;
   let why = "";
   let isFull = false;
+  let failed = false;
 
   function undo(): void {
     for (const entry of unsynced.pop()?.toReversed() ?? []) put(written, entry);
@@ -57,12 +63,12 @@ export function createDisk(agenda: Agenda): Disk {
     open(around) {
       const keepers: Keeper[] = [];
       let collected: JournalEntry[] = [];
-      let failed = false;
+      failed = false;
       why = "";
       const journal: Journal = {
         join: (keeper) => void keepers.push(keeper),
         put(kind, name, state) {
-          collected.push({ kind, name, state: JSON.parse(JSON.stringify(state)) as unknown });
+          collected.push({ kind, name, state: JSON.stringify(state) });
         },
         drop: (kind, name) => void collected.push({ kind, name }),
         write() {
@@ -89,7 +95,7 @@ export function createDisk(agenda: Agenda): Disk {
     recovered() {
       const found = copy(written);
       return {
-        of: (kind) => found.get(kind) ?? new Map<string, unknown>(),
+        of: (kind) => parsed(found.get(kind)),
         intact: why === "",
         why,
       };
@@ -110,6 +116,7 @@ export function createDisk(agenda: Agenda): Disk {
     fill(full) {
       isFull = full;
     },
+    failed: () => failed,
     copyTo: (other) => other.load(copy(written)),
     load(records) {
       written = records;

@@ -43,7 +43,11 @@ export function createInjector(options: InjectorOptions): Injector {
   };
   /** How long something lasts: it is over when the load is. */
   const span = (): number =>
-    Math.min(cutMaxMs, LOADED_MS + 300 - agenda.now(), chance.around(chance.chance(0.3) ? 2_500 : 700));
+    Math.min(
+      cutMaxMs,
+      LOADED_MS + 300 - agenda.now(),
+      chance.around(chance.chance(0.3) ? 2_500 : 700),
+    );
   const happens = (what: keyof Faults): boolean => {
     if (!chance.chance(faults[what])) return false;
     count(what);
@@ -118,7 +122,11 @@ export function createInjector(options: InjectorOptions): Injector {
     }
     if (happens("stuck")) node.busyUntil = agenda.now() + Math.min(span(), 600);
     if (happens("refuse")) {
-      node.refuses = chance.pick(["OOM command not allowed", "READONLY You can't write", "LOADING"]);
+      node.refuses = chance.pick([
+        "OOM command not allowed",
+        "READONLY You can't write",
+        "LOADING",
+      ]);
       agenda.at(Math.min(span(), 600), "obeys again", () => {
         node.refuses = "";
       });
@@ -162,7 +170,10 @@ export function createInjector(options: InjectorOptions): Injector {
     const entries = LIMITS.map((name) => {
       const first = options.numbers[name];
       const isChanged = changed.includes(name);
-      return [name, isChanged ? Math.max(40, Math.floor(first * (0.5 + chance.next()))) : first] as const;
+      return [
+        name,
+        isChanged ? Math.max(40, Math.floor(first * (0.5 + chance.next()))) : first,
+      ] as const;
     });
     const numbers = Object.fromEntries(entries) as Numbers;
     truth.renumber(numbers);

@@ -139,7 +139,7 @@ export function createFleet(options: FleetOptions): Fleet {
     if (leaves === "torn") disk.tear();
     if (leaves === "rebooted") disk.reboot();
     if (leaves === "nothing") disk.lose();
-    if (leaves !== "journal") {
+    if (leaves !== "journal" || disk.failed()) {
       process.isTorn = true;
       truth.lose(process.owner);
       process.owner = ownerOf(host);
@@ -160,7 +160,8 @@ export function createFleet(options: FleetOptions): Fleet {
       process.downs++;
       truth.expireAll(process.owner); // (S27)
       sidecar.drain(() => {
-        if (process.sidecar === sidecar) agenda.at(1, "drained", () => crash(process, leaves, downMs));
+        if (process.sidecar === sidecar)
+          agenda.at(1, "drained", () => crash(process, leaves, downMs));
       });
       agenda.at(1_500, "drain ends", () => {
         if (process.sidecar === sidecar && sidecar.lives()) crash(process, leaves, downMs);

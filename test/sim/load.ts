@@ -128,7 +128,9 @@ export function createLoad({ agenda, chance, setting, truth, fail }: LoadOptions
     member.submit(call(member, PATIENCE_MS), operation, (answer) => {
       if (answer !== "gone") return done(answer);
       if (tries < RETRIES_MAX)
-        agenda.at(RETRY_MS, `retry ${member.name}`, () => insist(member, operation, done, tries + 1));
+        agenda.at(RETRY_MS, `retry ${member.name}`, () =>
+          insist(member, operation, done, tries + 1),
+        );
     });
   }
 
@@ -138,7 +140,10 @@ export function createLoad({ agenda, chance, setting, truth, fail }: LoadOptions
 
   function denied(tenant: string, { denial }: Verdict): void {
     if (!denial) return;
-    agenda.show(() => `refused: ${denial.reason} ${denial.limit} ${denial.requestedUnits} of ${denial.remainingUnits}`);
+    agenda.show(
+      () =>
+        `refused: ${denial.reason} ${denial.limit} ${denial.requestedUnits} of ${denial.remainingUnits}`,
+    );
     counts.denied.set(denial.reason, (counts.denied.get(denial.reason) ?? 0) + 1);
     if (setting.environment === "calm") mustBeExhausted(tenant, denial);
   }
@@ -153,7 +158,9 @@ export function createLoad({ agenda, chance, setting, truth, fail }: LoadOptions
     if (account?.kind !== "budget") return;
     const least = leastUnspent(account, PATIENCE_MS, agenda.now());
     if (least >= denial.requestedUnits && least > account.capacity / 1_000) {
-      fail(`L2 ${account.name}: ${denial.requestedUnits} refused, ${least} idle of ${account.capacity}`);
+      fail(
+        `L2 ${account.name}: ${denial.requestedUnits} refused, ${least} idle of ${account.capacity}`,
+      );
     }
   }
 
@@ -191,7 +198,8 @@ export function createLoad({ agenda, chance, setting, truth, fail }: LoadOptions
     member.submit(call(member, asked.waitMs), reserve, (answer) => {
       if (answer === "gone") {
         unsure(member);
-        if (asked.key !== "") agenda.at(RETRY_MS, "ask again", () => repeat(member, reserve, undefined));
+        if (asked.key !== "")
+          agenda.at(RETRY_MS, "ask again", () => repeat(member, reserve, undefined));
         return;
       }
       allowed(member, owner, reserve, answer, asked.useMs);
@@ -210,7 +218,10 @@ export function createLoad({ agenda, chance, setting, truth, fail }: LoadOptions
     const { tenant } = op.subject;
     if (answer.verdict.decision === "deny") return denied(tenant, answer.verdict);
     counts.admitted++;
-    agenda.show(() => `${member.name} allows ${answer.reservationId} ${answer.reserved.map(({ meter, units }) => `${meter} ${units}`).join(" ")} ${answer.verdict.source}`);
+    agenda.show(
+      () =>
+        `${member.name} allows ${answer.reservationId} ${answer.reserved.map(({ meter, units }) => `${meter} ${units}`).join(" ")} ${answer.verdict.source}`,
+    );
     const known = truth.reserved({
       id: answer.reservationId,
       owner: member.owner === owner ? owner : member.owner,
@@ -233,9 +244,16 @@ export function createLoad({ agenda, chance, setting, truth, fail }: LoadOptions
     member.submit(call(member, PATIENCE_MS), op, (answer) => {
       if (answer === "gone") return unsure(member);
       if (isRejection(answer) || answer.op !== "reserve") return;
-      if (known && known.owner === member.owner && owner === member.owner && known.state !== "lost") {
+      if (
+        known &&
+        known.owner === member.owner &&
+        owner === member.owner &&
+        known.state !== "lost"
+      ) {
         if (answer.reservationId !== known.id) {
-          fail(`I2 ${member.name}: a repeated Reserve was answered ${answer.reservationId || "deny"}, not ${known.id}`);
+          fail(
+            `I2 ${member.name}: a repeated Reserve was answered ${answer.reservationId || "deny"}, not ${known.id}`,
+          );
         }
         return;
       }
@@ -245,7 +263,8 @@ export function createLoad({ agenda, chance, setting, truth, fail }: LoadOptions
 
   function unexpected(rejection: Rejection): void {
     counts.lost++;
-    if (rejection.reason !== "TOO_MANY_RESERVATIONS") fail(`rejected: ${rejection.reason} ${rejection.message}`);
+    if (rejection.reason !== "TOO_MANY_RESERVATIONS")
+      fail(`rejected: ${rejection.reason} ${rejection.message}`);
   }
 
   /** What an agent does with what it was allowed. */
@@ -297,7 +316,8 @@ export function createLoad({ agenda, chance, setting, truth, fail }: LoadOptions
       if (answer.late) counts.late++;
       for (const units of overage.values()) counts.overage += units;
       const ending = endingOf(answer);
-      truth.committed(known, { partial, charged: answer.charged, overage, ending });
+      const { charged, late } = answer;
+      truth.committed(known, { partial, late, charged, overage, ending });
       if (!partial && chance.chance(0.2)) again(member, known, op);
     });
   }
@@ -311,7 +331,9 @@ export function createLoad({ agenda, chance, setting, truth, fail }: LoadOptions
         if (isRejection(answer)) return notThere(member, known, answer);
         if (answer.op !== "commit") return;
         if (endingOf(answer) !== known.ending) {
-          fail(`I2 ${known.id}: a repeated Commit was answered ${endingOf(answer)}, not ${known.ending}`);
+          fail(
+            `I2 ${known.id}: a repeated Commit was answered ${endingOf(answer)}, not ${known.ending}`,
+          );
         }
       });
     });
@@ -324,7 +346,8 @@ export function createLoad({ agenda, chance, setting, truth, fail }: LoadOptions
       return;
     }
     // A clock that was set ahead by more than the grace takes everything for long over.
-    if (reason === "RESERVATION_EXPIRED" && known.owner.shifted() > known.shiftedThen + 60_000) return;
+    if (reason === "RESERVATION_EXPIRED" && known.owner.shifted() > known.shiftedThen + 60_000)
+      return;
     fail(`S26 ${member.name}: ${known.id} (${known.state}): ${reason} ${message}`);
   }
 
@@ -339,18 +362,23 @@ export function createLoad({ agenda, chance, setting, truth, fail }: LoadOptions
     if (known.state !== "open") return;
     const byMs = chance.below(300);
     const meters = known.parts.filter(({ meter }) => meter !== "");
-    const add = meters.map(({ meter }) => ({ meter, units: chance.below(MOST[meter as LimitName] ?? 1) }));
+    const add = meters.map(({ meter }) => ({
+      meter,
+      units: chance.below(MOST[meter as LimitName] ?? 1),
+    }));
     const op = anExtend(known.id, { byMs, add: chance.chance(0.5) ? add : [] });
     member.submit(call(member, PATIENCE_MS), op, (answer) => {
       if (answer === "gone") return unsure(member);
       if (isRejection(answer) || answer.op !== "extend") return;
-      if (answer.verdict.decision !== "deny") truth.extended(known, byMs, op.op === "extend" ? op.add : []);
+      if (answer.verdict.decision !== "deny")
+        truth.extended(known, byMs, op.op === "extend" ? op.add : []);
     });
   }
 
   function something(member: Member): void {
     const amounts: Partial<Record<LimitName, number>> = {};
-    for (const name of LIMITS) if (chance.chance(mix[name])) amounts[name] = chance.below(MOST[name]) + 1;
+    for (const name of LIMITS)
+      if (chance.chance(mix[name])) amounts[name] = chance.below(MOST[name]) + 1;
     if (Object.keys(amounts).length === 0) amounts.dept = 1 + chance.below(MOST.dept);
     ask(member, {
       tenant: chance.pick(TENANTS.slice(0, chance.chance(0.8) ? 1 : 2)),

@@ -1,13 +1,13 @@
 /** The reference of the store's scripts, as the simulator's nodes use it. */
-import { available, outOf, viewOf, type LedgerSpec, type LedgerView } from "../../src/core/lease/ledger.ts";
-import type { Hint, SyncMessage, SyncReply } from "../../src/core/lease/message.ts";
 import {
-  birth,
-  createShard,
-  sync,
-  type Shard,
-  type StoreEnv,
-} from "../../src/core/lease/shard.ts";
+  available,
+  outOf,
+  viewOf,
+  type LedgerSpec,
+  type LedgerView,
+} from "../../src/core/lease/ledger.ts";
+import type { Hint, SyncMessage, SyncReply } from "../../src/core/lease/message.ts";
+import { birth, createShard, sync, type Shard, type StoreEnv } from "../../src/core/lease/shard.ts";
 import { accountOf, type SharedLedger } from "../../src/core/lease/shared-ledger.ts";
 
 export type { Shard };
@@ -29,6 +29,7 @@ export interface RecordFacts {
   readonly id: string;
   readonly state: "live" | "expired" | "closed";
   readonly out: number;
+  readonly expiresAt: number;
 }
 
 export interface Ran {
@@ -55,7 +56,9 @@ export function runSync(shard: Shard, message: SyncMessage, env: StoreEnv): Ran 
 
 /** All that a repeated message can change. */
 function expiriesOf({ ledgers, meta }: Shard, { blocks }: SyncMessage): string {
-  const own = blocks.map(({ spec, holder }) => ledgers.get(spec.key)?.records.get(holder)?.expiresAt);
+  const own = blocks.map(
+    ({ spec, holder }) => ledgers.get(spec.key)?.records.get(holder)?.expiresAt,
+  );
   return `${meta?.fence} ${own.join(" ")}`;
 }
 
@@ -73,7 +76,15 @@ export function faultIn({ ledgers }: Shard): string {
 }
 
 function faultOf(ledger: SharedLedger): string {
-  const sums = { out: 0, quarantined: 0, settled: ledger.folded, demand: 0, askers: 0, live: 0, missing: 0 };
+  const sums = {
+    out: 0,
+    quarantined: 0,
+    settled: ledger.folded,
+    demand: 0,
+    askers: 0,
+    live: 0,
+    missing: 0,
+  };
   for (const record of ledger.records.values()) {
     const out = outOf(record);
     if (out < 0) return `SL1 a record has ${out} out`;
@@ -123,17 +134,18 @@ export function factsOf(shard: Shard | undefined, now: number): readonly LedgerF
       out: ledger.out,
       quarantined: account.quarantined,
       available: available(account),
-      records: Array.from(ledger.records, ([id, record]) => ({ id, state: record.state, out: outOf(record) })),
+      records: Array.from(ledger.records, ([id, record]) => ({
+        id,
+        state: record.state,
+        out: outOf(record),
+        expiresAt: record.expiresAt,
+      })),
     };
   });
 }
 
 /** Of the message's ledgers: those whose life is over, and that are gone when it is executed. */
-export const deadIn = (
-  shard: Shard,
-  { blocks }: SyncMessage,
-  now: number,
-): readonly LedgerSpec[] =>
+export const deadIn = (shard: Shard, { blocks }: SyncMessage, now: number): readonly LedgerSpec[] =>
   blocks.flatMap(({ spec }) => {
     const ledger = shard.ledgers.get(spec.key);
     return ledger && ledger.lifeEnd <= now ? [ledger.spec] : [];

@@ -49,9 +49,10 @@ export function checkStore(options: RestOptions): Stranded {
   const { truth, exact, fail } = options;
   const stranded = { quarantined: 0, capacity: 0 };
   truth.tick();
+  const now = options.cluster.clockOf(options.cluster.primary());
   for (const ledger of everything(options)) {
     const account = truth.accounts.get(nameOf(ledger));
-    if (!account || account.kind !== "budget") continue;
+    if (!account || account.kind !== "budget" || ledger.end <= now) continue; // of what is over nothing is granted
     stranded.quarantined += ledger.quarantined;
     stranded.capacity += ledger.capacity;
     checkBudget(account, ledger, fail);
@@ -77,12 +78,31 @@ function checkBudget(
   }
 }
 
-/** After everybody has drained: nothing is out with those who live. */
-export function checkClosed(options: RestOptions): void {
-  const living = new Map<string, string>();
-  for (const { name, sidecar } of options.fleet.processes) {
-    for (const id of sidecar?.wire.leases() ?? []) living.set(id, name);
+/** Before everybody drains: what is out with those who live is renewed. */
+export function checkRenewed(options: RestOptions): void {
+  const now = options.cluster.clockOf(options.cluster.primary());
+  const living = livingLeases(options.fleet);
+  for (const ledger of everything(options)) {
+    for (const { id, state, out, expiresAt } of ledger.records) {
+      const name = living.get(id);
+      if (name === undefined || out === 0 || (state === "live" && expiresAt > now)) continue;
+      options.fail(`L4 ${name}: ${out} of ${nameOf(ledger)} is not renewed under ${id}`);
+    }
   }
+}
+
+export const livingLeases = ({ processes }: Fleet): ReadonlyMap<string, string> =>
+  new Map(
+    processes.flatMap(({ name, sidecar }) =>
+      Array.from(sidecar?.wire.leases() ?? [], (id) => [id, name] as const),
+    ),
+  );
+
+/**
+ * After everybody has drained: nothing is out with those who live. `living`: their leases before. (A store that loses
+ * what it has heard last may lose that somebody has closed: then the units stay with the dead.)
+ */
+export function checkClosed(options: RestOptions, living: ReadonlyMap<string, string>): void {
   for (const ledger of everything(options)) {
     for (const { id, state, out } of ledger.records) {
       const name = living.get(id);
@@ -92,7 +112,7 @@ export function checkClosed(options: RestOptions): void {
   }
 }
 
-const LOOK_MS = 300;
+const LOOK_MS = 500;
 const AGAIN_MS = 7;
 const TRIES = 3;
 
@@ -108,7 +128,8 @@ export function watchHolds({ agenda, fleet, truth, fail }: RestOptions, until: n
     truth.tick();
     const open = sidecar.openReservations();
     const known = truth.openOf(owner);
-    let wrong = open === known ? "" : `${process.name} has ${open} open reservations, made ${known}`;
+    let wrong =
+      open === known ? "" : `${process.name} has ${open} open reservations, made ${known}`;
     for (const tenant of TENANTS) {
       sidecar.balances(tenant, (balances) => {
         if (process.owner !== owner || process.sidecar !== sidecar) return;

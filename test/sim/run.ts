@@ -26,7 +26,16 @@ import { direct, type Direction } from "./directed.ts";
 import { createInjector } from "./faults.ts";
 import { createFleet } from "./fleet.ts";
 import { createLoad, type Counts } from "./load.ts";
-import { checkClosed, checkStore, nameOf, watchHolds, type RestOptions, type Stranded } from "./rest.ts";
+import {
+  checkClosed,
+  checkRenewed,
+  checkStore,
+  livingLeases,
+  nameOf,
+  watchHolds,
+  type RestOptions,
+  type Stranded,
+} from "./rest.ts";
 import { firstNumbers, schemeOf, TENANTS } from "./scheme.ts";
 import {
   drawSetting,
@@ -125,7 +134,8 @@ export async function run(options: RunOptions): Promise<RunResult> {
       births: () => births++,
       publish: (node, hints) => {
         for (const hint of hints) {
-          for (const { sidecar } of fleet.processes) if (sidecar?.lives()) sidecar.wire.hear(node, hint);
+          for (const { sidecar } of fleet.processes)
+            if (sidecar?.lives()) sidecar.wire.hear(node, hint);
         }
       },
     },
@@ -142,7 +152,15 @@ export async function run(options: RunOptions): Promise<RunResult> {
 
   for (let i = 0; i < setting.hosts; i++) fleet.spawn();
   if (options.directed) {
-    direct(options.directed, { agenda, chance: createChance(seed, "directed"), setting, cluster, fleet, load, truth });
+    direct(options.directed, {
+      agenda,
+      chance: createChance(seed, "directed"),
+      setting,
+      cluster,
+      fleet,
+      load,
+      truth,
+    });
   } else injector.start();
   agenda.at(LOADED_MS, "all is healed", () => {
     network.heal();
@@ -161,13 +179,15 @@ export async function run(options: RunOptions): Promise<RunResult> {
     exact: environment === "calm",
     fail,
   };
-  watchHolds(rest, RESTED_MS);
+  watchHolds(rest, LOADED_MS + 1_500);
   let stranded: Stranded = { quarantined: 0, capacity: 0 };
   agenda.at(RESTED_MS, "all is at rest", () => {
     stranded = checkStore(rest);
+    checkRenewed(rest);
+    const living = livingLeases(fleet);
+    agenda.at(END_MS - RESTED_MS, "all have drained", () => checkClosed(rest, living));
     for (const { sidecar } of fleet.processes) sidecar?.drain(() => undefined);
   });
-  agenda.at(END_MS, "all have drained", () => checkClosed(rest));
 
   while (violation === "" && agenda.step(END_MS + 1)) {
     if (agenda.now() >= RESTED_MS || setting.faults.drain > 0) await Promise.resolve();
@@ -178,7 +198,12 @@ export async function run(options: RunOptions): Promise<RunResult> {
     setting,
     violation,
     counts: load.counts,
-    faults: new Map([...injector.counts, ["drop", dropped], ["delay", delayed], ["duplicate", duplicated]]),
+    faults: new Map([
+      ...injector.counts,
+      ["drop", dropped],
+      ["delay", delayed],
+      ["duplicate", duplicated],
+    ]),
     storeCalls,
     births,
     events: agenda.events(),

@@ -11,8 +11,10 @@ export type LimitName = (typeof LIMITS)[number];
 
 export const TENANTS = ["acme", "globex"] as const;
 
-/** How long a `once` budget lives without use. */
-export const ONCE_MS = 1_000;
+/** How long a `once` budget lives without use. Where the store forgets, what was closed then is forgotten, too (A1). */
+const onceMs = ({ environment }: Setting): number =>
+  environment === "E2" || environment === "E3" ? 60_000 : 1_000;
+
 /** Longer than any run. */
 const EVER = "3660d";
 
@@ -48,13 +50,14 @@ plans:
     limits:
       - {name: month, meter: month, match: {tag: month}, budget: {units: ${numbers.month}, period: ${month}}, overage: ${overage}}
       - {name: dept, meter: dept, match: {tag: dept}, per: [workspace], budget: {units: ${numbers.dept}, period: ${EVER}}}
-      - {name: once, meter: once, match: {tag: once}, per: [run], budget: {units: ${numbers.once}, period: once, ttl: ${ONCE_MS}ms}}
+      - {name: once, meter: once, match: {tag: once}, per: [run], budget: {units: ${numbers.once}, period: once, ttl: ${onceMs(setting)}ms}}
       - {name: rate, meter: rate, match: {tag: rate}, rate: {units: ${rate.units}, every: 1s, burst: ${numbers.rate}}, on_store_loss: deny}
       - {name: slots, match: {tag: slots}, concurrency: {max: ${numbers.slots}}}
 tenants:
 ${TENANTS.map((name) => `  ${name}: {plan: all}`).join("\n")}
 `;
   const result = parsePolicy(text);
-  if (!result.ok) throw new Error(`the simulator's policy is wrong: ${JSON.stringify(result.problems)}`);
+  if (!result.ok)
+    throw new Error(`the simulator's policy is wrong: ${JSON.stringify(result.problems)}`);
   return { numbers, document: result.document };
 }

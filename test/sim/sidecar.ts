@@ -17,7 +17,7 @@ import type { Cluster, Node } from "./cluster.ts";
 import type { Disk } from "./disk.ts";
 import type { Host } from "./host.ts";
 import type { Overheard } from "./overheard.ts";
-import type { Setting } from "./setting.ts";
+import { LOADED_MS, type Setting } from "./setting.ts";
 import { createWire, type Link, type Network, type Wire } from "./wire.ts";
 
 export interface Sidecar {
@@ -87,7 +87,11 @@ export function createSidecar(options: SidecarOptions): Sidecar {
 
   /** At each journal write it may be the last thing that this process does, or one that it never did. */
   function aroundWrite(): boolean {
-    if (isAlive && world.diskChance.chance(setting.faults.crashInTurn)) {
+    if (
+      isAlive &&
+      agenda.now() < LOADED_MS &&
+      world.diskChance.chance(setting.faults.crashInTurn)
+    ) {
       kill();
       options.died();
     }
@@ -105,7 +109,9 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     try {
       return act();
     } catch (error) {
-      fail(`${host.name} ${what}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+      fail(
+        `${host.name} ${what}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+      );
       return undefined;
     }
   }
@@ -141,7 +147,9 @@ export function createSidecar(options: SidecarOptions): Sidecar {
         done(answer);
       };
       waiting.add(finish);
-      guarded(operation.op, () => engine?.run(call, operation, (answer) => isAlive && finish(answer)));
+      guarded(operation.op, () =>
+        engine?.run(call, operation, (answer) => isAlive && finish(answer)),
+      );
     },
     reload: (document) => guarded("reload", () => engine?.reload(document)),
     drain(done) {

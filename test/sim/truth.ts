@@ -41,6 +41,8 @@ interface Part {
   charged: number;
   /** A slot that its agent has left: it ends with time, whatever becomes of the process. */
   isLeft: boolean;
+  /** What it held when it was taken to have expired. */
+  dropped: number;
 }
 
 export interface Known {
@@ -95,7 +97,10 @@ export interface Truth {
   /** The limits as of a new revision. */
   renumber(numbers: Numbers): void;
   /** The account of a denial or a status. */
-  find(tenant: string, status: Pick<LimitStatus, "limit" | "scope" | "resetsAt">): Account | undefined;
+  find(
+    tenant: string,
+    status: Pick<LimitStatus, "limit" | "scope" | "resetsAt">,
+  ): Account | undefined;
   /** Lets everything expire that is due. */
   tick(): void;
   openOf(owner: Owner): number;
@@ -104,6 +109,7 @@ export interface Truth {
 
 export interface Settling {
   readonly partial: boolean;
+  readonly late: boolean;
   /** Totals, as the answer says. */
   readonly charged: readonly Amount[];
   /** Told by the engine while it settled, by meter. */
@@ -144,7 +150,10 @@ export function createTruth(options: {
   const accounts = new Map<string, Account>();
   const live = new Set<Known>();
 
-  function accountOf(tenant: string, { limit, scope, resetsAt }: Pick<LimitStatus, "limit" | "scope" | "resetsAt">): Account | undefined {
+  function accountOf(
+    tenant: string,
+    { limit, scope, resetsAt }: Pick<LimitStatus, "limit" | "scope" | "resetsAt">,
+  ): Account | undefined {
     if (!isLimit(limit)) return undefined;
     const uid = limit === "plat" ? "/platform" : tenant;
     const values = scope.split("/").at(-1)?.split(":");
@@ -178,8 +187,23 @@ export function createTruth(options: {
   }
 
   const drop = ({ parts }: Known): void => {
-    for (const part of parts) leave(part, part.held);
+    for (const part of parts) {
+      part.dropped = part.held;
+      leave(part, part.held);
+    }
   };
+
+  /** It was taken to have expired a moment too early: its process has prolonged it. */
+  function revive(known: Known): void {
+    if (known.state !== "expired") return;
+    known.state = "open";
+    live.add(known);
+    for (const part of known.parts) {
+      hold(part.account, part.dropped, agenda.now());
+      part.held = part.dropped;
+      part.isLeft = false;
+    }
+  }
 
   const leaveSlots = ({ parts }: Known): void => {
     for (const part of parts) if (part.account.kind === "slots") leave(part, 0);
@@ -207,7 +231,7 @@ export function createTruth(options: {
         const account = accountOf(tenant, status);
         if (!account) continue;
         const held = reserved.find(({ meter }) => meter === status.meter)?.units ?? 0;
-        parts.push({ account, meter: status.meter, held, charged: 0, isLeft: false });
+        parts.push({ account, meter: status.meter, held, charged: 0, isLeft: false, dropped: 0 });
       }
       const known: Known = {
         id,
@@ -229,6 +253,7 @@ export function createTruth(options: {
     },
     extended(known, byMs, add) {
       tick();
+      revive(known);
       known.deadline += byMs;
       for (const part of known.parts) {
         const more = add.find(({ meter }) => meter === part.meter)?.units ?? 0;
@@ -238,9 +263,10 @@ export function createTruth(options: {
         look(part.account, `extend ${known.id}`);
       }
     },
-    committed(known, { partial, charged, overage, ending }) {
+    committed(known, { partial, late, charged, overage, ending }) {
       tick();
       if (known.state === "settled") return fail(`I2 ${known.id} settled twice`);
+      if (partial && !late) revive(known);
       const wasOpen = known.state !== "expired"; // of one that was lost the hold still counts
       for (const part of known.parts) {
         const { account, meter } = part;
@@ -322,7 +348,8 @@ export function createTruth(options: {
     },
     find: accountOf,
     tick,
-    openOf: (owner) => [...live].filter((one) => one.owner === owner && one.state === "open").length,
+    openOf: (owner) =>
+      [...live].filter((one) => one.owner === owner && one.state === "open").length,
     heldBy(owner, account) {
       let held = 0;
       for (const known of live) {
