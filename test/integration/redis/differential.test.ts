@@ -6,13 +6,14 @@
  *   DIFF_OPS=20000 DIFF_SEED=7   a long run
  */
 import assert from "node:assert/strict";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { familyOf } from "../../../src/core/lease/family.ts";
 import { list, read } from "../../../src/core/lease/inspect.ts";
 import { reset, resolve } from "../../../src/core/lease/operate.ts";
 import { birth, createShard, sync, type Shard } from "../../../src/core/lease/shard.ts";
 import { NEVER, type SharedLedger } from "../../../src/core/lease/shared-ledger.ts";
 import { createRandomFleet } from "../../support/random-fleet.ts";
+import { noRedis } from "../../support/redis-client.ts";
 import { startRedis, type RedisServer } from "../../support/redis-server.ts";
 import {
   openRedisShard,
@@ -28,11 +29,12 @@ const SEED = Number(process.env["DIFF_SEED"] ?? 1);
 /** Later than the server's own clock, by which it forgets keys. */
 const START = 2e12;
 
-let server: RedisServer;
+let server: RedisServer | undefined;
 beforeAll(async () => {
-  server = await startRedis();
+  if (noRedis === undefined) server = await startRedis();
 });
-afterAll(() => server.stop());
+beforeEach(({ skip }) => skip(noRedis !== undefined, noRedis));
+afterAll(() => server?.stop());
 
 /** What the server has, in the words of the reference; of what is over neither says anything. */
 function stateOf(shard: Shard, keys: readonly string[], now: number): unknown {
@@ -98,7 +100,7 @@ function heardOf({ meta, ledgers, families }: RedisState, now: number): unknown 
 }
 
 test(`${OPS} random messages: Redis answers, hints and keeps what the reference does`, async () => {
-  const redis: RedisShard = await openRedisShard(server.port);
+  const redis: RedisShard = await openRedisShard(server?.port ?? 0);
   const rng = createSeededRng(SEED);
   const fleet = createRandomFleet(rng);
   const counts = new Map<string, number>();

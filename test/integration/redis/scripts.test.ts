@@ -10,6 +10,7 @@ import {
 import type { LedgerSpec } from "../../../src/core/lease/ledger.ts";
 import type { SyncBlock, SyncMessage, SyncReply } from "../../../src/core/lease/message.ts";
 import { aLedgerSpec } from "../../support/ledgers.ts";
+import { noRedis } from "../../support/redis-client.ts";
 import { startRedis, type RedisServer } from "../../support/redis-server.ts";
 import { aSyncBlock, aSyncMessage, leaseId } from "../../support/shard-player.ts";
 
@@ -26,11 +27,16 @@ const HOUR = 3_600_000;
 let server: RedisServer;
 let redis: Redis;
 beforeAll(async () => {
+  if (noRedis !== undefined) return;
   server = await startRedis();
   redis = new Redis(server.port);
 });
-beforeEach(() => redis.flushall());
+beforeEach(async ({ skip }) => {
+  skip(noRedis !== undefined, noRedis);
+  await redis.flushall();
+});
 afterAll(async () => {
+  if (noRedis !== undefined) return;
   redis.disconnect();
   await server.stop();
 });
