@@ -91,7 +91,8 @@ export function createAccounts(options: AccountsOptions): Accounts {
     const { lease } = account;
     const rebound = account.generation !== tenant.generation;
     const spentOnce = isSpentOnce(account, now);
-    if (!rebound && now.latest < lease.spec.end && !spentOnce) return;
+    const isOver = now.latest >= lease.spec.end || now.latest < lease.spec.start;
+    if (!rebound && !isOver && !spentOnce) return;
     const spec = specs.at(tenant, limit, account.bucket, now.latest); // (AC5)
     if (spec.key === lease.spec.key && !spentOnce) {
       respec(lease, spec);

@@ -11,7 +11,6 @@ import { compilePolicy } from "../core/policy/compile.ts";
 import { DEFAULT_TERMS, type LeaseTerms } from "../core/lease/message.ts";
 import type { PolicyDocument } from "../core/policy/document.ts";
 import type { Answer } from "../core/verdict.ts";
-import { MINUTE } from "../core/time.ts";
 import type { Calendar } from "../ports/calendar.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { LeaseStore } from "../ports/lease-store.ts";
@@ -27,7 +26,9 @@ import { consume } from "./consume.ts";
 import { expireAll, expireDue } from "./expiry.ts";
 import { extend } from "./extend.ts";
 import { createFunds, type Funds } from "./funds.ts";
-import { createHolder } from "./holder/holder.ts";
+import { createHolder, type HolderOptions } from "./holder/holder.ts";
+import { createAlarm } from "./alarm.ts";
+import { createMoments } from "./moment.ts";
 import type { Now } from "./now.ts";
 import { check, explain } from "./look.ts";
 import { createOutbox } from "./outbox.ts";
@@ -87,25 +88,15 @@ const SWEPT_A_TICK = 2_000;
 const DEFAULT_BOUNDS: Bounds = { reservationsPerTenant: 100_000, reservationsMax: 1_000_000 };
 
 export function createEngine(options: EngineOptions): Engine {
-  const { clock, telemetry, store, log, rng, journal } = options;
+  const { clock, telemetry, log, rng, journal } = options;
   const outbox = createOutbox(clock, journal?.journal, () => funds.journalLost());
   const persistence = journal && createPersistence();
   const watch = persistence ?? NO_WATCH;
-  const funds: Funds =
-    "shared" in store
-      ? createHolder({
-          store: store.shared,
-          rng,
-          log,
-          label: store.label,
-          terms: store.terms ?? DEFAULT_TERMS,
-          waitMs: options.waitMs,
-          recovered: journal?.recovered,
-          now: () => readNow(),
-          outbox: (task) => outbox.send(task),
-          wake: () => rearm(),
-        })
-      : createFunds(store);
+  const funds = openFunds(options, {
+    now: () => readNow(),
+    outbox: (task) => outbox.send(task),
+    wake: () => alarm.set(),
+  });
   const accounts = createAccounts({
     calendar: options.calendar,
     funds,
@@ -130,22 +121,7 @@ export function createEngine(options: EngineOptions): Engine {
     bounds: options.bounds ?? DEFAULT_BOUNDS,
     followers: new Map(),
   };
-  let latest = 0;
-  let isBehind = false;
-
-  /** The moment. A fleet's periods are decided by the store's clock, once it has been heard. */
-  function readNow(): Now {
-    const wall = clock.wall();
-    const mono = Math.floor(clock.mono());
-    const deciding = funds.periodTime(mono) ?? wall;
-    if (deciding < latest - MINUTE && !isBehind) {
-      const behindMs = latest - deciding;
-      log.warn({ behindMs }, "the wall clock went back; budgets keep their period");
-    }
-    isBehind = deciding < latest - MINUTE;
-    latest = Math.max(latest, deciding);
-    return { wall, latest, mono };
-  }
+  const readNow = createMoments(clock, log, (mono) => funds.periodTime(mono));
 
   /** Runs `act` on the state; `again` is how it is decided anew, where it has to wait for the store. */
   function turn(
@@ -172,35 +148,23 @@ export function createEngine(options: EngineOptions): Engine {
     funds.end();
     core.reservations.tidy(now.mono);
     outbox.wake();
-    rearm();
+    alarm.set();
   }
 
-  let cancelTick: () => void = () => undefined;
-  let armedFor = Infinity;
   let sweptAt = -Infinity;
-  function tick(): void {
-    armedFor = Infinity;
-    turn(OURSELVES, ({ now }) => {
-      if (now.mono - sweptAt < TICK) return;
-      sweptAt = now.mono;
-      accounts.sweep(now, SWEPT_A_TICK);
-    });
-  }
-
-  /** Sees to it that the next thing that is due is not waited for by nobody. */
-  function rearm(): void {
-    if (isStopped || (armedFor !== Infinity && !funds.isShared)) return;
-    const mono = Math.floor(clock.mono());
-    const due = Math.min(funds.nextDue(), armedFor === Infinity ? nextTick(mono) : Infinity);
-    if (due >= armedFor) return;
-    cancelTick();
-    armedFor = due;
-    cancelTick = clock.timer(Math.max(1, due - mono), tick);
-  }
-  const nextTick = (mono: number): number => Math.min(core.reservations.nextDue(), mono + TICK);
-  let isStopped = false;
+  const alarm = createAlarm({
+    clock,
+    next: (mono) => Math.min(core.reservations.nextDue(), mono + TICK),
+    sooner: funds.isShared ? () => funds.nextDue() : undefined,
+    ring: () =>
+      turn(OURSELVES, ({ now }) => {
+        if (now.mono - sweptAt < TICK) return;
+        sweptAt = now.mono;
+        accounts.sweep(now, SWEPT_A_TICK);
+      }),
+  });
   if (journal && persistence) goOn(core, journal, persistence, readNow);
-  rearm();
+  alarm.set();
 
   /** An answer to what may have changed something leaves when that is written. */
   const written = <T>(done: Done<T>): Done<T> =>
@@ -235,19 +199,27 @@ export function createEngine(options: EngineOptions): Engine {
       outbox.flush();
       return new Promise((resolve) => {
         funds.drain(resolve);
-        rearm();
+        alarm.set();
       });
     },
-    stop() {
-      isStopped = true;
-      cancelTick();
-    },
+    stop: () => alarm.stop(),
     openReservations: () => core.reservations.openCount(),
     leasedUnits: () => accounts.leased(),
     liveBuckets: () => accounts.live(),
     storeUp: () => funds.isUp(),
     degraded: () => funds.isLost(),
   };
+}
+
+/** Units come from a store in the process, or from leases of a fleet's. */
+function openFunds(
+  { store, rng, log, waitMs, journal }: EngineOptions,
+  hooks: Pick<HolderOptions, "now" | "outbox" | "wake">,
+): Funds {
+  if (!("shared" in store)) return createFunds(store);
+  const { shared, label, terms = DEFAULT_TERMS } = store;
+  const recovered = journal?.recovered;
+  return createHolder({ store: shared, rng, log, label, terms, waitMs, recovered, ...hooks });
 }
 
 const OURSELVES: Call = { caller: { tenant: "", platform: true }, deadline: Infinity };
