@@ -87,7 +87,7 @@ export function createRandomFleet(rng: SeededRng): RandomFleet {
     const out = (): number => lease.granted - lease.returned + (lease.beyond - lease.spent);
     const part = (most: number): number => (rng.chance(0.1) ? most : rng.below(most + 1));
     if (kind !== "slots" && rng.chance(0.5)) lease.spent += part(out());
-    if (rng.chance(0.1)) {
+    if (rng.chance(kind === "rate" ? 0.02 : 0.1)) {
       const beyond = rng.chance(0.003) ? MAX_UNITS : units(20);
       const most = MAX_UNITS - lease.granted - lease.beyond;
       const counted = Math.max(0, Math.min(beyond, most));
@@ -106,7 +106,8 @@ export function createRandomFleet(rng: SeededRng): RandomFleet {
     const { holder, seq, witness, ...totals } = lease;
     const isSlots = spec.kind === "slots";
     const wanted = rng.chance(0.02) ? MAX_UNITS : isSlots ? rng.below(8) : units(200);
-    const need = rng.chance(0.5) ? 0 : isSlots ? rng.below(4) : units(60);
+    const small = isSlots || rng.chance(0.1);
+    const need = rng.chance(0.5) ? 0 : small ? rng.below(4) : units(60);
     return {
       ...totals,
       spec,
@@ -201,8 +202,8 @@ function specsOf(rng: SeededRng, version: number, scale: number, now: number): L
       const span = { start: Math.max(0, start), end: Math.max(0, start) + PERIOD_MS };
       return budget({ key, family: id, capacity: big(300 + version * 20), ...span, ...parts });
     });
-  const everyMs = rng.pick([1_000, 1_000, 86_400_000, 2 ** 39]);
-  const units = rng.chance(0.05) ? 0 : big(20);
+  const everyMs = rng.pick([1_000, 1_000, 7_777, 86_400_000, 2 ** 39]);
+  const units = rng.chance(0.05) ? 0 : big(rng.pick([20, 400]));
   const refill = { units, everyMs, burst: big(50 + rng.below(20)) };
   return [
     budget({ key: "uid\0plain\0\0-" }),
