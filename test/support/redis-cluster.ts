@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { infoField, redisCli } from "./redis-client.ts";
 import { freePort, startRedis, type RedisServer } from "./redis-server.ts";
-import { until } from "./until.ts";
+import { eventually } from "./eventually.ts";
 
 const run = promisify(execFile);
 
@@ -34,13 +34,13 @@ export async function startRedisCluster(
   const make = ["--cluster", "create", ...places, "--cluster-replicas", "1", "--cluster-yes"];
   await run("redis-cli", make);
   for (const { port } of servers) {
-    await until(async () =>
+    await eventually(async () =>
       /cluster_state:ok[^]*cluster_slots_ok:16384/.test(await redisCli(port, "CLUSTER", "INFO")),
     );
   }
   const first = servers.slice(0, primaries);
   for (const { port } of first) {
-    await until(async () => (await infoField(port, "connected_slaves")) === "1");
+    await eventually(async () => (await infoField(port, "connected_slaves")) === "1");
   }
   return {
     servers,

@@ -1,5 +1,5 @@
 /** A primary, its replicas, and the Sentinels that watch them, all real processes on loopback. */
-import { until } from "./until.ts";
+import { eventually } from "./eventually.ts";
 import { infoField, redisCli } from "./redis-client.ts";
 import { startRedis, type RedisServer } from "./redis-server.ts";
 
@@ -34,7 +34,7 @@ export async function startRedisSet(options: RedisSetOptions = {}): Promise<Redi
   );
   const servers = [primary, ...followers];
   const online = (info: string): boolean => Number(info) >= replicas;
-  await until(async () => online(await infoField(primary.port, "connected_slaves")));
+  await eventually(async () => online(await infoField(primary.port, "connected_slaves")));
   const sentinels = await Promise.all(
     Array.from({ length: watchers }, () => startSentinel(primary.port, Math.ceil(watchers / 2))),
   );
@@ -44,7 +44,7 @@ export async function startRedisSet(options: RedisSetOptions = {}): Promise<Redi
     const value = (name: string): number => Number(lines[lines.indexOf(name) + 1]);
     return value("num-slaves") === replicas && value("num-other-sentinels") === watchers - 1;
   };
-  for (const sentinel of sentinels) await until(() => knows(sentinel));
+  for (const sentinel of sentinels) await eventually(() => knows(sentinel));
   return {
     servers,
     sentinels,

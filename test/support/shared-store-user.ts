@@ -14,7 +14,7 @@ import {
 import type { StoreFault } from "../../src/ports/lease-store.ts";
 import { aLedgerSpec } from "./ledgers.ts";
 import type { LogLine } from "./running-sidecar.ts";
-import { until } from "./until.ts";
+import { eventually } from "./eventually.ts";
 
 type Access = Parameters<typeof createRedisStore>[0];
 
@@ -124,7 +124,8 @@ export function useStore(address: string, options: StoreUserOptions = {}): Store
     told,
     hints,
     lines,
-    hears: (what, times = 1) => until(() => told.filter((each) => each === what).length >= times),
+    hears: (what, times = 1) =>
+      eventually(() => told.filter((each) => each === what).length >= times),
     ask,
     async get(need, asked) {
       for (;;) {

@@ -5,9 +5,17 @@
  *   LK1  Every command has one outcome, never in the turn in which it was sent.
  *   LK2  A link that is not closed goes on connecting, whatever the server, the resolver or a Sentinel answers.
  */
+import type { Duplex } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import type { Dial } from "./dial.ts";
 import type { StoreHost } from "./store-url.ts";
+
+const ignore = (): void => undefined;
+
+/** How long what is sent waits for the first connection. */
+const ARRIVAL_MS = 500;
+const CLOSED = "the connection closed";
 
 /** A command's words, the name first. */
 export type Words = readonly (string | number)[];
@@ -33,7 +41,7 @@ export interface Link {
   /** For subscriptions; commands go through {@link Link.run}. */
   readonly redis: Redis;
   isReady(): boolean;
-  /** Why there is no connection, as far as is known. */
+  /** Why there is no connection; "" where nothing has failed since the last one. */
   cause(): string;
   /** Writes all of them at once; outcomes are in their order. */
   run(commands: readonly Words[]): Promise<readonly Outcome[]>;
@@ -48,24 +56,42 @@ export function createLink({ dial, node, onReady, onLost }: LinkOptions): Link {
   let lastError = "";
   let attempts = 0;
   let again: NodeJS.Timeout | undefined;
+  let hasTried = false;
+  const first = Promise.withResolvers<void>();
+  /** The first attempt has come to an end, one way or the other. */
+  const tried = (): void => {
+    hasTried = true;
+    first.resolve();
+  };
 
   const connect = (): void => {
     // What fails is told by events; the promise says it a second time.
     if (!isClosed) redis.connect().catch(() => undefined);
   };
+  /** The library listens for one error of a stream; TLS has two, and the second would end the process. */
+  const hush = (): void => {
+    const { stream }: { readonly stream?: Duplex } = redis; // none before the first attempt
+    if (stream?.listeners("error").includes(ignore) === false) stream.on("error", ignore);
+  };
+  redis.on("connect", hush);
   redis.on("error", (error: Error) => {
+    hush();
     // When a Sentinel is asked again is no part of the cause.
     lastError = error.message.replace(/ Retrying from scratch after \d+ms\./, "");
     // While no Sentinel answers there is nothing that could be closed.
-    if (redis.status !== "ready" && !isClosed) onLost?.(causeOf(lastError));
+    if (redis.status !== "ready" && !isClosed) onLost?.(lastError);
+    tried();
   });
   redis.on("ready", () => {
     attempts = 0;
     lastError = "";
+    tried();
     onReady?.();
   });
   redis.on("close", () => {
-    if (!isClosed) onLost?.(causeOf(lastError));
+    lastError ||= CLOSED;
+    tried();
+    if (!isClosed) onLost?.(lastError);
   });
   redis.on("end", () => {
     // The library gives up where it was interrupted while it asked a Sentinel. (LK2)
@@ -78,38 +104,33 @@ export function createLink({ dial, node, onReady, onLost }: LinkOptions): Link {
   return {
     redis,
     isReady: () => redis.status === "ready",
-    cause: () => causeOf(lastError),
+    cause: () => lastError,
     async run(commands) {
+      // A server that has just been named, by another one that has handed its shards over, gets its moment.
+      if (redis.status !== "ready" && !hasTried) {
+        await Promise.race([first.promise, sleep(ARRIVAL_MS, undefined, { ref: false })]);
+      }
       if (redis.status !== "ready") {
-        const error = causeOf(lastError);
+        const error = lastError || "not connected yet";
         return commands.map(() => ({ kind: "lost", error }));
       }
       const pipeline = redis.pipeline();
       for (const [name = "", ...words] of commands) pipeline.call(String(name), ...words);
-      const results = await pipeline.exec().catch((error: unknown) => asError(error));
+      const results = await pipeline.exec().catch(() => null);
+      const lost = { kind: "lost", error: lastError || CLOSED } as const;
       return commands.map((_, i) => {
-        if (results instanceof Error || results === null) {
-          return { kind: "lost", error: results?.message ?? "no connection" };
-        }
-        const [error, reply] = results[i] ?? [new Error("no answer"), undefined];
-        return error === null ? { kind: "reply", reply } : outcomeOf(error);
+        const [error, reply] = results?.[i] ?? [new Error(CLOSED), undefined];
+        if (error === null) return { kind: "reply", reply };
+        return error.name === "ReplyError" ? { kind: "refused", error: error.message } : lost;
       });
     },
     reconnect: () => redis.disconnect(true),
     close() {
       isClosed = true;
+      hush();
+      tried();
       clearTimeout(again);
       redis.disconnect();
     },
   };
 }
-
-const asError = (error: unknown): Error =>
-  error instanceof Error ? error : new Error(String(error));
-
-const outcomeOf = (error: Error): Outcome =>
-  error.name === "ReplyError"
-    ? { kind: "refused", error: error.message }
-    : { kind: "lost", error: error.message };
-
-const causeOf = (error: string): string => (error === "" ? "the connection closed" : error);

@@ -132,7 +132,8 @@ export function createPrimary(options: PrimaryOptions): Primary {
       options.onTrip(performance.now() - started);
       hear(replicationOf(parseInfo(String(told.reply))));
       const missing = (await problemsNow()) || roleProblem() || replicaProblem();
-      become(missing === "" && !scripts.isReady() ? scripts.cause() : missing);
+      // Where scripts have no connection yet nothing is known; where they have lost it, that was told.
+      if (missing !== "" || scripts.isReady()) become(missing);
     } else if (told?.kind === "refused") become((await problemsNow()) || told.error);
     else become(told?.error ?? "no answer");
     beating = undefined;

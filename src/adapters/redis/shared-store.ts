@@ -100,6 +100,12 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
 
   return {
     sync(message, done) {
+      const cause = installation.cause();
+      if (cause !== "") {
+        // Before the birth a message would open its shard as one that was lost; in another mode it is not safe. (IN4)
+        const fault = cause ?? watch.status().cause;
+        return queueMicrotask(() => done({ fault }));
+      }
       const tag = tagOf(shardOf(message.uid));
       subscriptions.add(tag);
       const inspection = deployment.ownerOf(tag)?.inspection();

@@ -5,7 +5,7 @@ import { aLedgerSpec } from "../../support/ledgers.ts";
 import { noRedis, redisCli } from "../../support/redis-client.ts";
 import { freePort, startRedis, type RedisServer } from "../../support/redis-server.ts";
 import { useStore } from "../../support/shared-store-user.ts";
-import { until } from "../../support/until.ts";
+import { eventually } from "../../support/eventually.ts";
 
 beforeEach(({ skip }) => skip(noRedis !== undefined, noRedis));
 
@@ -89,7 +89,7 @@ async function withDead(ending: Ending) {
   ending.onTestFinished(() => live.close());
   await live.hears("up");
   await live.get(10, { spec });
-  await until(async () => {
+  await eventually(async () => {
     await live.ask(0, { spec });
     return ((await live.read(spec))?.quarantined ?? 0) > 0;
   });

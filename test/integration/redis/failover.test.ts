@@ -7,7 +7,7 @@ import {
   type StoreUser,
   type StoreUserOptions,
 } from "../../support/shared-store-user.ts";
-import { until } from "../../support/until.ts";
+import { eventually } from "../../support/eventually.ts";
 
 let set: RedisSet | undefined;
 beforeEach(async ({ skip }) => {
@@ -47,7 +47,7 @@ test("CL1: a grant that too few replicas have is not confirmed, and nobody else 
   expect(await asked).toMatchObject({ status: "ok", confirmed: false });
   first?.resume();
   second?.resume();
-  await until(async () => {
+  await eventually(async () => {
     const reply = await user.ask(0);
     return !("fault" in reply) && reply.confirmed;
   });

@@ -7,7 +7,7 @@ import { isProblem, parseStoreUrl } from "../../../src/adapters/redis/store-url.
 import { noRedis, redisCli } from "../../support/redis-client.ts";
 import { freePort, startRedis } from "../../support/redis-server.ts";
 import { type RunningSidecar, startSidecar } from "../../support/running-sidecar.ts";
-import { until } from "../../support/until.ts";
+import { eventually } from "../../support/eventually.ts";
 
 beforeEach(({ skip }) => skip(noRedis !== undefined, noRedis));
 
@@ -52,10 +52,10 @@ test.concurrent("two sidecars share one budget, and what one gives back on leavi
     await startOne(ending, server.url, "one"),
     await startOne(ending, server.url, "other"),
   ];
-  await until(async () => (await decisionOf(one, 10n)) === Decision.ALLOW);
+  await eventually(async () => (await decisionOf(one, 10n)) === Decision.ALLOW);
   expect(await decisionOf(other, 20n)).toBe(Decision.ALLOW);
   await one.sidecar.drain();
-  await until(async () => (await decisionOf(other, 70n)) === Decision.ALLOW);
+  await eventually(async () => (await decisionOf(other, 70n)) === Decision.ALLOW);
   const denied = (await consume(other, 1n)).verdict;
   expect(denied).toMatchObject({ decision: Decision.DENY });
   expect(denied?.denial?.reason).toBe(DenyReason.BUDGET_EXHAUSTED);
@@ -78,7 +78,7 @@ test.concurrent("a store that is down ends nothing: it is told once, everywhere,
   const server = await startRedis({ port, args: ["--requirepass", "hunter2"] });
   ending.onTestFinished(() => server.stop());
   await running.logged("store back");
-  await until(async () => (await decisionOf(running, 1n)) === Decision.ALLOW);
+  await eventually(async () => (await decisionOf(running, 1n)) === Decision.ALLOW);
   const { body } = await running.get("/metrics");
   expect(body).toContain("\nimprest_store_up 1\n");
   expect(body).toMatch(/\nimprest_store_ops_total\{op="sync",status="ok"\} [1-9]/);
@@ -103,7 +103,7 @@ test.concurrent("with a shared store a policy needs a revision, and a higher one
   const edits = [unnumbered, policy(200, 4), policy(200, 5)];
   for (const [i, edit] of edits.entries()) {
     await running.edit(edit);
-    await until(() => refusals().length > i);
+    await eventually(() => refusals().length > i);
   }
   expect(refusals()).toEqual([
     expect.stringContaining("revision: found nothing"),

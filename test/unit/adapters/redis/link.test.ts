@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { expect, test } from "vitest";
 import { createDial } from "../../../../src/adapters/redis/dial.ts";
 import { createLink } from "../../../../src/adapters/redis/link.ts";
@@ -55,4 +57,23 @@ test("the slowest of many round trips is left out, the next one counts", () => {
   trips.note(800);
   trips.note(700);
   expect(trips.p99()).toBe(700);
+});
+
+test("LK2: a stream that fails twice, as TLS does, ends nothing", async () => {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  const url = { kind: "single", hosts: [{ host: "127.0.0.1", port }] } as unknown as StoreUrl;
+  const dial = createDial({
+    ...{ url, passwordFile: "", label: "" },
+    rng: { next: () => 0, id: () => "" },
+  });
+  const lost: string[] = [];
+  const link = createLink({ dial, onLost: (cause) => lost.push(cause) });
+  await once(link.redis, "connect");
+  link.redis.stream.emit("error", new Error("first"));
+  expect(() => link.redis.stream.emit("error", new Error("second"))).not.toThrow();
+  expect(lost).toEqual(["first"]);
+  link.close();
+  server.close();
 });
