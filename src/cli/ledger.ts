@@ -83,9 +83,10 @@ export const ledgerShow: Command = defineCommand({
 
 const RESOLVE_FLAGS = {
   ...SHOW_FLAGS,
-  holder: optional(
+  // Not --holder: next to a sidecar its variable holds that sidecar's label.
+  lease: optional(
     "ID",
-    "Of this dead lease alone, as `ledger show` lists it.",
+    "Of this dead lease alone, by the id that `ledger show` lists.",
     matching(/^[0-9a-f]{32}$/, "32 hexadecimal digits"),
   ),
   yes: YES,
@@ -106,7 +107,7 @@ export const ledgerResolve: Command = defineCommand({
     { line: "imprest ledger resolve --store redis://h --tenant acme --yes", says: "Take it back." },
   ],
   run: (host, { values }) => {
-    const operation = { op: "resolve", holder: values.holder ?? "" } as const;
+    const operation = { op: "resolve", holder: values.lease ?? "" } as const;
     return withStore(host, "ledger resolve", values, (visit) =>
       change(host, visit, values, operation),
     );

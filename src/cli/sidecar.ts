@@ -70,7 +70,7 @@ const FLAGS = {
   ),
   holder: optional(
     "NAME",
-    "A label of this sidecar in logs and balances, not an identity. Default: the host's name.",
+    "A label of this sidecar in logs, balances and `ledger show`, not an identity. Default: POD_NAME, else the host's name.",
     matching(/^[A-Za-z0-9_.:@-]{1,253}$/, "1 to 253 of A-Z a-z 0-9 _ . : @ -"),
   ),
   "drain-timeout": defaulted(

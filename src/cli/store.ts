@@ -8,7 +8,7 @@ import { withStore } from "./store-visit.ts";
 
 const EXITS = {
   0: "nothing is missing",
-  1: "something is, or the store does not answer",
+  1: "something is missing, or the store does not answer",
   2: "a configuration error",
 };
 
