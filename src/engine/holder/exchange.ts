@@ -9,6 +9,7 @@
  *   EX4  An answer from before a pause says nothing about how long a lease is still good.
  */
 import type { BlockReply, SyncBlock, SyncMessage, SyncReply } from "../../core/lease/message.ts";
+import type { Units } from "../../core/units.ts";
 import type { StoreFault } from "../../ports/lease-store.ts";
 import type { Timed } from "../deadline-heap.ts";
 import { isFault } from "../funds.ts";
@@ -79,7 +80,7 @@ export function send(state: HolderState, parts: readonly Part[], waiting?: Waiti
     state.changed(stock); // written before it leaves
     stock.sentAt = now.mono;
     stock.forced = false;
-    stock.settleAt = now.mono + about(state, HORIZON, 0.2);
+    stock.settleAt = now.mono + about(state, Math.min(HORIZON, terms.ttlMs / 3), 0.2); // (UK3)
   }
   if (waiting) waiting.asked++;
   state.sent.add(sent);

@@ -179,6 +179,7 @@ export function nextAccrual({ slices }: Stock, mono: number): number {
 
 /** Brings it up to `mono`: credits what has accrued, drops what has lapsed (ST1, ST3). */
 export function ripen(stock: Stock, mono: number): void {
+  if (stock.retiring) return; // what is open there is not this process's to give back
   if (isTimed(stock) && mono >= stock.expiresAt) return lapse(stock);
   if (stock.slices.length === 0) return;
   const rest: Slice[] = [];

@@ -157,12 +157,13 @@ function settling(state: HolderState, stock: Stock): Part | undefined {
     return closing(stock, mono);
   }
   if (lease.dirty || isRenewed) return { stock, asking: JUST_SETTLE };
-  stock.settleAt = mono + about(state, settleEvery(stock), 0.2);
+  stock.settleAt = mono + about(state, settleEvery(state, stock), 0.2);
   return undefined;
 }
 
 /** How often a ledger on which nothing happens is looked at. */
-const settleEvery = (stock: Stock): number => (outOf(stock) > 0 ? 2_000 : 60_000);
+const settleEvery = ({ terms }: HolderState, stock: Stock): number =>
+  outOf(stock) > 0 ? Math.min(2_000, terms.ttlMs / 3) : 60_000;
 
 /** When upkeep must look at it again, if nothing happens before. */
 export function nextLook(state: HolderState, stock: Stock): number {
