@@ -158,6 +158,7 @@ export function chargeConsumed(
 
 /** Overage is what no unit covered (S23): counted once a meter, by the limit where it was most. */
 export function tellOverage(core: Core, shares: readonly Share[]): void {
+  if (shares.every(({ beyond }) => beyond === 0)) return;
   const most = new Map<string, Units>();
   for (const { hold, beyond } of shares) {
     if (beyond === 0 || hold.limit.mode !== "enforce") continue;

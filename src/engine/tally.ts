@@ -95,7 +95,8 @@ export function commitAnswer(
   const released: Amount[] = [];
   const overage: Amount[] = [];
   const uncharged: Amount[] = [];
-  for (const [i, meter] of meters.entries()) {
+  for (let i = 0; i < meters.length; i += 1) {
+    const meter = meters[i] ?? "";
     const paid = units[3 * i] ?? 0;
     const more = paid - (units[3 * i + 1] ?? 0);
     const left = units[3 * i + 2] ?? 0;

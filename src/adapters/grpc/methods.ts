@@ -1,4 +1,5 @@
 /** The unary methods: how each request is read, run and answered. */
+import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { isRejection, reject, type Rejection } from "../../core/rejection.ts";
 import type { Operation, Request, Subject } from "../../core/operation.ts";
 import type { Answer, Balance, Explanation } from "../../core/verdict.ts";
@@ -49,20 +50,32 @@ export function badCount(operations: number): Rejection | undefined {
   return reject("BAD_SIZE", message, "operations");
 }
 
+/** One for all answers: each of its own would begin with a buffer that is too small. */
+const shared = new BinaryWriter();
+
 function encodeAnswer(answer: Answer): Uint8Array {
+  try {
+    return writeAnswer(answer, shared).finish();
+  } catch (defect) {
+    shared.finish(); // what was written so far is nobody's
+    throw defect;
+  }
+}
+
+function writeAnswer(answer: Answer, writer: BinaryWriter): BinaryWriter {
   switch (answer.op) {
     case "check":
-      return wire.CheckResponse.encode(writeCheck(answer)).finish();
+      return wire.CheckResponse.encode(writeCheck(answer), writer);
     case "reserve":
-      return wire.ReserveResponse.encode(writeReserve(answer)).finish();
+      return wire.ReserveResponse.encode(writeReserve(answer), writer);
     case "commit":
-      return wire.CommitResponse.encode(writeCommit(answer)).finish();
+      return wire.CommitResponse.encode(writeCommit(answer), writer);
     case "release":
-      return wire.ReleaseResponse.encode(writeRelease(answer)).finish();
+      return wire.ReleaseResponse.encode(writeRelease(answer), writer);
     case "extend":
-      return wire.ExtendResponse.encode(writeExtend(answer)).finish();
+      return wire.ExtendResponse.encode(writeExtend(answer), writer);
     case "consume":
-      return wire.ConsumeResponse.encode(writeConsume(answer)).finish();
+      return wire.ConsumeResponse.encode(writeConsume(answer), writer);
   }
 }
 

@@ -66,9 +66,9 @@ export function createMemoryLeaseStore(
     return latest?.spec.key === key ? latest : undefined;
   }
 
-  const touch = (block: LedgerBlock): Ledger => {
+  const touch = (block: LedgerBlock, at: number): Ledger => {
     const ledger = open(block.spec);
-    settle(ledger, block, now());
+    settle(ledger, block, at);
     return ledger;
   };
 
@@ -82,7 +82,8 @@ export function createMemoryLeaseStore(
 
   return {
     sync(blocks, done) {
-      const touched = blocks.map(touch);
+      const at = now();
+      const touched = blocks.map((block) => touch(block, at));
       const short = blocks.map(({ need }, i) => isShort(touched[i], need));
       const refused = short.includes(true);
       done(

@@ -58,11 +58,11 @@ export function createHistogram(
   return {
     observe(value, ms) {
       const seconds = ms / 1000;
-      const { counts } = seriesOf(value);
+      const one = seriesOf(value);
       let i = 0;
       while (i < BOUNDS.length && seconds > (BOUNDS[i] ?? 0)) i += 1;
-      counts[i] = (counts[i] ?? 0) + 1;
-      seriesOf(value).sum += seconds;
+      one.counts[i] = (one.counts[i] ?? 0) + 1;
+      one.sum += seconds;
     },
   };
 }

@@ -27,20 +27,21 @@ export class Tally {
     return this.#cells;
   }
 
-  /** As many values as there are labels. */
-  add(count: number, ...values: string[]): void {
-    let level = this.#root;
-    const last = values.length - 1;
-    for (let i = 0; i < last; i += 1) level = descend(level, values[i] ?? "");
-    const value = values[last] ?? "";
+  /** As many values as there are labels, three at most: a list of them would be made anew for each call. */
+  add(count: number, first = "", second = "", third = ""): void {
+    const labels = this.labels.length;
+    const upper = labels > 1 ? descend(this.#root, first) : this.#root;
+    const level = labels > 2 ? descend(upper, second) : upper;
+    const value = labels > 2 ? third : labels > 1 ? second : first;
     const known = level.get(value);
-    const cell = known === undefined || known instanceof Map ? this.#create(level, values) : known;
-    cell.count += count;
+    if (known === undefined || known instanceof Map) {
+      this.#create(level, [first, second, third].slice(0, labels)).count += count;
+    } else known.count += count;
   }
 
   #create(level: Level, values: readonly string[]): Cell {
     if (this.#cells.length >= MOST_CELLS) return this.#other();
-    const cell = { values: [...values], count: 0 };
+    const cell = { values, count: 0 };
     this.#cells.push(cell);
     level.set(values.at(-1) ?? "", cell);
     return cell;
