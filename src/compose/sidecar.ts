@@ -151,6 +151,7 @@ async function assemble(
     ...bounds,
     ...(journal && { journal }),
   });
+  journal?.forget(); // the engine has it now
   if (journal) for (const who of [readiness, metrics]) who.watchJournal(() => journal.keeps());
   metrics.watch(engine);
   readiness.watch(engine, document.version, () => store.describe());

@@ -27,12 +27,16 @@ interface Frame {
   readonly end: number;
 }
 
+/** Whether the bytes end before the frame that begins at `at` does, as far as its length can be trusted. */
+const isCut = (bytes: Buffer, at: number): boolean =>
+  at + HEAD > bytes.length || at + HEAD + bytes.readUInt32LE(at) > bytes.length;
+
 /** The frame that begins at `at`, if there is a whole one (FR1). */
 function frameAt(bytes: Buffer, at: number): Frame | undefined {
-  if (at + HEAD > bytes.length) return undefined;
+  if (isCut(bytes, at)) return undefined;
   const length = bytes.readUInt32LE(at);
   const end = at + HEAD + length;
-  if (length === 0 || end > bytes.length) return undefined;
+  if (length === 0) return undefined;
   if (crc32(bytes.subarray(at + 8, end)) !== bytes.readUInt32LE(at + 4)) return undefined;
   const number = Number(bytes.readBigUInt64LE(at + 8));
   return { number, payload: bytes.toString("utf8", at + HEAD, end), end };
@@ -44,9 +48,12 @@ export interface Reading {
   readonly end: number;
   /** The number that comes next; undefined: none was read, and none was expected. */
   readonly next: number | undefined;
+  /** The bytes that follow, and whether more of them cannot make a frame. */
+  readonly rest: Buffer;
+  readonly isBad: boolean;
 }
 
-/** All frames from the start of a file. `expected`: the number of the first one, where it is known (FR2). */
+/** All frames from the start of some bytes. `expected`: the number of the first one, where it is known (FR2). */
 export function readFrames(bytes: Buffer, expected: number | undefined): Reading {
   const payloads: string[] = [];
   let next = expected;
@@ -57,7 +64,7 @@ export function readFrames(bytes: Buffer, expected: number | undefined): Reading
     next = frame.number + 1;
     ({ end } = frame);
   }
-  return { payloads, end, next };
+  return { payloads, end, next, rest: bytes.subarray(end), isBad: !isCut(bytes, end) };
 }
 
 /** Whether a whole frame lies anywhere from `from` on: then what is bad there is not the end of the file. */

@@ -43,6 +43,8 @@ export interface JournalOptions {
 export interface OpenJournal {
   readonly journal: Journal;
   readonly recovered: Recovered;
+  /** What was recovered has been taken over: it is kept no longer. */
+  forget(): void;
   /** False once a write has failed. */
   keeps(): boolean;
 }
@@ -59,16 +61,18 @@ export async function openJournal(options: JournalOptions): Promise<OpenJournal>
   try {
     const boot = options.bootId ?? (await readBootId());
     const older = await segmentsIn(directory);
-    const { recovered, next } = await recover(older, { boot, log });
+    const recovery = await recover(older, { boot, log });
+    const { recovered } = recovery;
     const writer = createSegmentWriter({
       directory,
       segment: (older.at(-1)?.number ?? 0) + 1,
-      frame: next,
+      frame: recovery.next,
       header: headerOf(boot, recovered.why),
     });
     const stale = older.map(({ path }) => path);
     const header = headerOf(boot, "");
-    return { recovered, ...createJournal(options, { writer, header, stale, unlock }) };
+    const forget = (): void => recovery.forget();
+    return { recovered, forget, ...createJournal(options, { writer, header, stale, unlock }) };
   } catch (cause) {
     await unlock();
     throw cause instanceof JournalUnusable ? cause : new JournalUnusable(directory, cause);
@@ -87,7 +91,7 @@ interface Parts {
 function createJournal(
   { directory, syncMs, log, smallest = SMALLEST, slice = SLICE }: JournalOptions,
   { writer, header, stale, unlock }: Parts,
-): Omit<OpenJournal, "recovered"> {
+): Pick<OpenJournal, "journal" | "keeps"> {
   const keepers: Keeper[] = [];
   let collected: string[] = [];
   let limit = smallest;

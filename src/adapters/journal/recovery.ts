@@ -12,7 +12,8 @@ import { readFile, rename, rm, truncate, writeFile } from "node:fs/promises";
 import type { JournalEntry, JournalKind, Recovered } from "../../ports/journal.ts";
 import type { Log } from "../../ports/log.ts";
 import { JournalUnusable, type Segment } from "./directory.ts";
-import { holdsFrame, readFrames } from "./frame.ts";
+import { holdsFrame } from "./frame.ts";
+import { readSegment, type SegmentReading } from "./segment-reader.ts";
 
 /** Version of what the frames hold. */
 const FORMAT = 1;
@@ -32,6 +33,8 @@ export interface Recovery {
   readonly recovered: Recovered;
   /** Number of the next frame. */
   readonly next: number;
+  /** Empties what was recovered: it was taken over, and must not be kept twice. */
+  forget(): void;
 }
 
 export interface RecoveryOptions {
@@ -52,24 +55,18 @@ export async function recover(
   let lastBoot = boot;
   let why = "";
   for (const [i, segment] of segments.entries()) {
-    const bytes = await readFile(segment.path);
-    const reading = readFrames(bytes, next);
-    const [first, ...payloads] = reading.payloads;
-    const header = first === undefined ? undefined : readHeader(first, segment);
-    for (const payload of payloads) fold(states, JSON.parse(payload) as readonly PackedEntry[]);
+    let header: Header | undefined;
+    let isWritten = false;
+    const reading = await readSegment(segment.path, next, (payload) => {
+      isWritten = header !== undefined;
+      if (header) fold(states, JSON.parse(payload) as readonly PackedEntry[]);
+      else header = readHeader(payload, segment);
+    });
     next = reading.next;
     lastBoot = header?.boot ?? lastBoot;
-    why = segment.failed ? "a write failed" : payloads.length === 0 ? (header?.doubt ?? "") : "";
-    if (reading.end === bytes.length && header) continue;
-    const later = segments.slice(i + 1);
-    const isDamaged = later.length > 0 || holdsFrame(bytes, reading.end);
-    why = isDamaged ? "it is damaged" : "its end was not written whole";
-    const lost = { file: segment.path, at: reading.end, bytes: bytes.length - reading.end };
-    if (isDamaged) log.error(lost, "the journal is damaged: what was written later is put aside");
-    else log.warn(lost, "the end of the journal was not written whole: it is cut off");
-    if (isDamaged) await putAside(segment, bytes.subarray(reading.end), later);
-    if (header) await truncate(segment.path, reading.end);
-    else await rm(segment.path);
+    why = segment.failed ? "a write failed" : isWritten ? "" : (header?.doubt ?? "");
+    if (reading.end === reading.size && header) continue;
+    why = await cutOff(segment, reading, { later: segments.slice(i + 1), log });
     break;
   }
   if (why === "" && segments.length > 0 && (boot === "" || lastBoot !== boot)) {
@@ -77,7 +74,28 @@ export async function recover(
       boot === "" ? "this system does not tell its boots apart" : "the machine was started anew";
   }
   const of = (kind: JournalKind): ReadonlyMap<string, unknown> => states.get(kind) ?? NOTHING;
-  return { recovered: { of, intact: why === "", why }, next: next ?? 1 };
+  const recovered = { of, intact: why === "", why };
+  return { recovered, next: next ?? 1, forget: () => states.clear() };
+}
+
+/** Leaves what is good, and says why the rest is not. */
+async function cutOff(
+  { path }: Segment,
+  { end, size }: SegmentReading,
+  { later, log }: { readonly later: readonly Segment[]; readonly log: Log },
+): Promise<string> {
+  const rest = (await readFile(path)).subarray(end);
+  const isDamaged = later.length > 0 || holdsFrame(rest, 0);
+  const lost = { file: path, at: end, bytes: size - end };
+  if (isDamaged) {
+    log.error(lost, "the journal is damaged: what was written later is put aside");
+    // For whoever wants to look at it: nothing reads it again.
+    await writeFile(`${path}.damaged`, rest, { mode: 0o600 });
+    for (const other of later) await rename(other.path, `${other.path}.damaged`);
+  } else log.warn(lost, "the end of the journal was not written whole: it is cut off");
+  if (end > 0) await truncate(path, end);
+  else await rm(path);
+  return isDamaged ? "it is damaged" : "its end was not written whole";
 }
 
 function readHeader(text: string, { path }: Segment): Header {
@@ -102,10 +120,4 @@ function fold(
     named.delete(name); // what is written again is the latest
     if (state !== undefined) named.set(name, state);
   }
-}
-
-/** Keeps what cannot be trusted for whoever wants to look at it; nothing reads it again. */
-async function putAside(from: Segment, rest: Buffer, later: readonly Segment[]): Promise<void> {
-  await writeFile(`${from.path}.damaged`, rest, { mode: 0o600 });
-  for (const { path } of later) await rename(path, `${path}.damaged`);
 }

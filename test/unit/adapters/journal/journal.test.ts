@@ -65,6 +65,30 @@ describe("what is found again", () => {
     await journal.close();
   });
 
+  it("JO1: frames of many pieces, and what was recovered can be let go", async () => {
+    const folder = await aFolder();
+    const first = await open(folder);
+    const large = ["x", "é", "z"].map((letter, n) => letter.repeat(3_000_000 + n));
+    for (const [n, text] of large.entries()) {
+      first.journal.put("memory", `${n}`, text);
+      first.journal.write();
+      first.journal.put("memory", "small", n);
+      first.journal.write();
+    }
+    await first.journal.close();
+    const { recovered, journal, forget } = await open(folder);
+    expect(recovered.of("memory").get("small")).toBe(2);
+    expect(large.map((text, n) => recovered.of("memory").get(`${n}`) === text)).toEqual([
+      true,
+      true,
+      true,
+    ]);
+    expect(recovered.intact).toBe(true);
+    forget();
+    expect(found(recovered)).toEqual({});
+    await journal.close();
+  });
+
   it("a folder that is missing is made for this user alone, and so are the files", async () => {
     const folder = join(await aFolder(), "a", "b");
     const { journal, recovered } = await open(folder);
