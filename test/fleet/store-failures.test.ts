@@ -1,0 +1,77 @@
+/** Everything that can happen to a single Redis, under load, with books kept outside. */
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { endure, type Ordeal } from "../support/endurance.ts";
+import { startFleet, type Fleet } from "../support/fleet-sidecars.ts";
+import { noRedis, redisCli } from "../support/redis-client.ts";
+import { startRedis, type RedisServer } from "../support/redis-server.ts";
+
+const BUDGET = 200_000;
+const POLICY = `
+tenants:
+  acme:
+    limits:
+      - {name: month, meter: tokens, budget: {units: ${BUDGET}, period: month}}
+`;
+
+let redis: RedisServer;
+let fleet: Fleet;
+
+beforeEach(({ skip }) => skip(noRedis !== undefined, noRedis));
+afterEach(async () => {
+  await fleet?.close();
+  await redis?.stop();
+});
+
+const ask = (...words: readonly string[]): Promise<string> => redisCli(redis.port, ...words);
+
+interface Case extends Ordeal {
+  readonly name: string;
+  readonly redisArgs?: readonly string[];
+}
+
+const CASES: readonly Case[] = [
+  {
+    name: "killed, and back from its append-only file",
+    redisArgs: ["--appendonly", "yes", "--appendfsync", "everysec"],
+    lose: () => redis.kill(),
+    restore: () => redis.restart(),
+    promisedMs: 15_000,
+  },
+  { name: "flushed", lose: () => ask("FLUSHALL"), promisedMs: 15_000 },
+  {
+    name: "out of memory",
+    lose: () => ask("CONFIG", "SET", "maxmemory", "1"),
+    restore: () => ask("CONFIG", "SET", "maxmemory", "0"),
+    promisedMs: 4_000,
+  },
+  {
+    name: "paused for its clients",
+    lose: () => ask("CLIENT", "PAUSE", "600000", "ALL"),
+    restore: () => ask("CLIENT", "UNPAUSE"),
+    promisedMs: 8_000,
+  },
+  {
+    name: "stopped by SIGSTOP",
+    lose: () => Promise.resolve(redis.pause()),
+    restore: () => Promise.resolve(redis.resume()),
+    promisedMs: 8_000,
+  },
+  {
+    name: "made a read-only replica",
+    lose: () => ask("REPLICAOF", "127.0.0.1", "1"),
+    restore: () => ask("REPLICAOF", "NO", "ONE"),
+    promisedMs: 15_000,
+  },
+];
+
+test.for(CASES)(
+  "a Redis that is $name: nothing over, nothing lost, said once, and units again in time",
+  { timeout: 600_000 },
+  async ({ redisArgs = [], ...ordeal }) => {
+    redis = await startRedis({ args: redisArgs });
+    const args = ["--drain-timeout", "20s"];
+    fleet = await startFleet({ policy: POLICY, store: redis.url, args });
+    const books = await endure({ fleet, tenant: "acme", budget: BUDGET }, ordeal);
+    expect(books.charged).toBeGreaterThan(0);
+  },
+);

@@ -1,0 +1,109 @@
+/**
+ * A store is lost under load and comes back: agents go on, and afterwards their books and the store's are compared.
+ * Whatever becomes of the store, nobody spends more than there is, nothing that was acknowledged is forgotten, what
+ * is left can be had, and everybody was told.
+ */
+import { availableParallelism, loadavg } from "node:os";
+import { expect } from "vitest";
+import { startAgents } from "./agents.ts";
+import { audit, mergeBooks, type Books } from "./client-books.ts";
+import type { Fleet } from "./fleet-sidecars.ts";
+
+export const LOST = "store lost: serving from what is leased";
+export const BACK = "store back";
+const STORE_UNAVAILABLE = 10;
+
+/** A time that the documentation promises can be measured on a machine that has time. */
+export const isQuiet = (): boolean => (loadavg()[0] ?? 0) < availableParallelism();
+
+/** Shows it, and holds the machine to it if it is quiet. */
+export function withinTime(what: string, ms: number, promisedMs: number): void {
+  const isHeld = isQuiet();
+  const why = isHeld ? "" : ": not held to it, the machine is busy";
+  console.log(`${what}: ${ms.toFixed()} ms of ${promisedMs}${why}`);
+  if (isHeld) expect(ms).toBeLessThanOrEqual(promisedMs);
+}
+
+export interface Ordeal {
+  /** What is done to the store. */
+  readonly lose: () => Promise<unknown>;
+  /** It cannot be reached then, until this has been done; absent: it goes on at once, without its data. */
+  readonly restore?: () => Promise<unknown>;
+  /** Then it grants again within so long, ms. */
+  readonly promisedMs: number;
+}
+
+export interface Endurance {
+  readonly fleet: Fleet;
+  readonly tenant: string;
+  readonly budget: number;
+}
+
+/** Agents that take half a minute for `budget`. */
+const PACE = { isKeyed: true, thinkMs: 400, patienceMs: 60_000 };
+
+export async function endure({ fleet, tenant, budget }: Endurance, ordeal: Ordeal): Promise<Books> {
+  const { members } = fleet;
+  const { lose, restore, promisedMs } = ordeal;
+  const agents = startAgents(members, { ...PACE, tenant });
+  await agents.admitted(30);
+  await lose();
+  if (restore) {
+    await Promise.all(members.map((member) => member.says(LOST)));
+    await tellsOfIt(fleet);
+    await agents.sees(({ refusals }) => refusals.some(isLost));
+    await restore();
+  }
+  const since = performance.now();
+  if (!restore) await everybodyIs(fleet, 1);
+  await everybodyIs(fleet, 0);
+  withinTime("the store grants again", performance.now() - since, promisedMs);
+  await agents.admitted(30);
+  await agents.stop();
+  if (restore) {
+    for (const member of members) {
+      expect([member.said(LOST).length, member.said(BACK).length]).toEqual([1, 1]);
+      expect(await member.metric("imprest_store_up")).toBe(1);
+    }
+  }
+  const last = startAgents(members, { tenant });
+  await last.done;
+  const books = mergeBooks([agents.books, last.books]);
+  await balances({ fleet, tenant, budget }, books);
+  return books;
+}
+
+const isLost = ({ reason, degraded }: Books["refusals"][number]): boolean =>
+  reason === STORE_UNAVAILABLE && degraded;
+
+/** While it is lost. */
+async function tellsOfIt({ members }: Fleet): Promise<void> {
+  for (const member of members) {
+    expect(await member.metric("imprest_store_up")).toBe(0);
+    expect(await member.metric("imprest_degraded")).toBe(1);
+    expect(await member.ready()).toMatch(/store.*degraded/);
+  }
+}
+
+/** Resolves when every sidecar says that it is degraded, or that it is not. */
+async function everybodyIs({ members }: Fleet, degraded: 0 | 1): Promise<void> {
+  await Promise.all(
+    members.map(async (member) => {
+      while ((await member.metric("imprest_degraded")) !== degraded) {
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    }),
+  );
+}
+
+/** What clients were told is what the store has, to the unit. */
+export async function balances({ fleet, tenant, budget }: Endurance, books: Books): Promise<void> {
+  const { most, surely, perhaps } = audit(books, budget, Infinity);
+  console.log(`at most ${most}, charged ${books.charged} of ${budget}`);
+  expect(most).toBeLessThanOrEqual(budget);
+  expect([surely, perhaps]).toEqual([books.charged, books.charged]);
+  expect(books.charged).toBeGreaterThanOrEqual(0.995 * budget);
+  await Promise.all(fleet.members.map((member) => member.drain()));
+  const [ledger] = await fleet.ledgers(tenant);
+  expect(ledger).toMatchObject({ spent: books.charged, leased: 0, quarantined: 0 });
+}
