@@ -13,7 +13,7 @@
  *   waiters.ts    operations that wait            upkeep.ts    everything that nobody waits for
  *   scarcity.ts   what is not worth asking        fallback.ts  when the store is lost
  */
-import { freshView, type LedgerView } from "../../core/lease/ledger.ts";
+import { freshView } from "../../core/lease/ledger.ts";
 import type { Hint, LeaseTerms } from "../../core/lease/message.ts";
 import type { DurationMs } from "../../core/time.ts";
 import type { Log } from "../../ports/log.ts";
@@ -21,28 +21,19 @@ import type { Recovered } from "../../ports/journal.ts";
 import type { Rng } from "../../ports/rng.ts";
 import type { SharedStore } from "../../ports/shared-store.ts";
 import { createDeadlineHeap } from "../deadline-heap.ts";
-import { isFault, type Asking, type Funds, type Outcome } from "../funds.ts";
+import type { Funds } from "../funds.ts";
 import { createLease, free, rebase, type Lease } from "../lease.ts";
 import type { Now } from "../now.ts";
-import type { Ticket, Turn, Wait } from "../turn.ts";
-import { arrive } from "./demand.ts";
 import { giveUp, register, resendDue, send, type Part, type Sent } from "./exchange.ts";
 import { countFallback, mayFallBack } from "./fallback.ts";
 import { createLeaseIds, heirOf, newHolder } from "./identity.ts";
 import { endSilence, hearNews, isRefused } from "./scarcity.ts";
-import { isLost, patience, type HolderState } from "./state.ts";
+import { isLost, type HolderState } from "./state.ts";
 import { freeze, isLasting, newStock, ripen, type Stock } from "./stock.ts";
+import { ask, enqueue, look, nextOfWaiters, uidOf, whyNot } from "./asking.ts";
 import { createStoreClock } from "./store-clock.ts";
 import { createHolderKeeper, nameOf, predecessor, retireAll, succeed } from "./succession.ts";
-import {
-  askForWaiters,
-  byShard,
-  fitsHere,
-  isHopeless,
-  isShort,
-  serve,
-  wakeWaiters,
-} from "./waiters.ts";
+import { askForWaiters, byShard, serve, wakeWaiters } from "./waiters.ts";
 import { giveWay, hasten, nextLook, tend } from "./upkeep.ts";
 
 export interface HolderOptions {
@@ -63,37 +54,15 @@ export interface HolderOptions {
 
 /** Messages under way at once, at most: a re-registration of everything must not bury the store. */
 const SENT_MAX = 256;
-/** How often a waiter looks again while the store is lost or learning, ms. */
-const AGAIN = 100;
 
 export function createHolder(options: HolderOptions): Funds {
-  const { store, rng, log, label, waitMs } = options;
+  const { store, rng, log, label } = options;
   const mint = createLeaseIds(rng);
-  const clock = createStoreClock();
   let pumping = false;
   let drained: (() => void) | undefined;
-  const before = predecessor(options.recovered);
 
   const state: HolderState = {
-    store,
-    rng,
-    log,
-    terms: options.terms,
-    waitMs,
-    clock,
-    identity: before ? heirOf(before, rng, label) : newHolder(rng, label),
-    stocks: new Map(),
-    due: createDeadlineHeap<Stock>(),
-    resends: createDeadlineHeap<Sent>(),
-    sent: new Set(),
-    waiters: [],
-    touched: new Set(),
-    shards: new Map(),
-    isUp: false,
-    wasUp: false,
-    recoveringUntil: -Infinity,
-    now: { wall: 0, latest: 0, mono: 0 },
-    outbox: options.outbox,
+    ...nothingHeld(options),
     later(task) {
       begin(options.now());
       task();
@@ -151,7 +120,7 @@ export function createHolder(options: HolderOptions): Funds {
   /** A turn begins: what a pause of this machine made worthless goes first. */
   function begin(now: Now): void {
     state.now = now;
-    const jump = clock.jumped(now.wall, now.mono);
+    const jump = state.clock.jumped(now.wall, now.mono);
     if (jump === 0) return;
     log.warn({ jumpMs: jump }, "the clocks jumped; leases are looked at anew");
     for (const sent of state.sent) sent.isOld = true;
@@ -239,95 +208,15 @@ export function createHolder(options: HolderOptions): Funds {
     hint: (hint) => state.later(() => hear(hint)),
   });
 
-  /** A first look counts what is asked, whether or not it is here. */
-  function ask(standings: readonly Asking[], turn: Turn, ttlMs: DurationMs): Outcome {
-    const { mono } = state.now;
-    let fits = true;
-    let queues = false;
-    let isVain = false;
-    for (const { lease, limit, need } of standings) {
-      if (!lease) continue;
-      const stock = stockOf(lease);
-      const units = limit.mode === "enforce" ? need : 0;
-      if (!turn.ticket && need > 0) arrive(stock.demand, need, mono);
-      if (isLasting(stock)) stock.longestTtl = Math.max(stock.longestTtl, ttlMs);
-      if (stock.waits > 0 && units > 0 && !turn.ticket) queues = true;
-      if (fitsHere(state, { stock, units }, ttlMs)) continue;
-      fits = false;
-      const want = { stock, units };
-      isVain ||= units > 0 && isRefused(stock, units, mono);
-      isVain ||= isShort(state, want) && isHopeless(state, want);
-      state.touched.add(stock);
-    }
-    if (fits && !queues) return "granted";
-    if (turn.ticket?.isOver || isVain || isLost(state)) return fits ? "granted" : "short";
-    return "wait";
-  }
-
-  function wait(needs: Wait, ticket: Ticket, resume: () => void): void {
-    if ("keys" in needs) return look(needs, ticket, resume);
-    const { mono } = state.now;
-    const wants = needs.wants.map(({ lease, units, since }) => ({
-      stock: stockOf(lease),
-      units,
-      since,
-    }));
-    let retryAt = mono;
-    for (const want of wants) {
-      want.stock.waits++;
-      if (isShort(state, want)) retryAt = Math.max(retryAt, want.stock.shortUntil);
-    }
-    ticket.until = Math.min(ticket.until, mono + patience(state));
-    state.waiters.push({
-      wants,
-      ttlMs: needs.ttlMs,
-      ticket,
-      resume,
-      retryAt,
-      asked: 0,
-      isMine: false,
-    });
-  }
-
-  /** Reads what is not held here; what cannot be read is answered without. */
-  function look(
-    { keys }: { readonly keys: readonly string[] },
-    ticket: Ticket,
-    resume: () => void,
-  ): void {
-    ticket.hasRead = true;
-    const byUid = Map.groupBy(keys, uidOf);
-    let open = byUid.size;
-    for (const [uid, some] of byUid) {
-      store.read(uid, some, (views) =>
-        state.later(() => {
-          if (!isFault(views)) noteViews(ticket, some, views, state.now.mono);
-          open--;
-          if (open === 0) resume();
-        }),
-      );
-    }
-  }
-
   return {
     isShared: true,
     begin,
-    ask,
-    wait,
-    why(lease, units) {
-      const stock = stockOf(lease);
-      const { mono } = state.now;
-      const learning = Math.max(0, stock.learningUntil - mono);
-      if (isLost(state))
-        return { lack: "lost", waitMs: Math.max(AGAIN, Math.min(learning, 1_000)) };
-      if (learning > 0) return { lack: "pending", waitMs: learning };
-      if (!stock.heard) return { lack: "pending", waitMs: AGAIN };
-      const isKnown =
-        isRefused(stock, units, mono) ||
-        isShort(state, { stock, units }) ||
-        mono - stock.heardAt < 2 * patience(state) + AGAIN;
-      return isKnown ? { lack: "used", waitMs: 0 } : { lack: "pending", waitMs: AGAIN };
+    ask: (standings, turn, ttlMs) => ask(state, standings, { turn, ttlMs }),
+    wait(needs, ticket, resume) {
+      if ("keys" in needs) look(state, needs.keys, ticket, resume);
+      else enqueue(state, needs, ticket, resume);
     },
+    why: (lease, units) => whyNot(state, state.stockOf(lease), units),
     cover(lease, units) {
       const stock = stockOf(lease);
       ripen(stock, state.now.mono);
@@ -359,18 +248,8 @@ export function createHolder(options: HolderOptions): Funds {
     },
     mayFallBack: (lease, rule, units) => mayFallBack(stockOf(lease), rule, units, state.now.mono),
     countFallback: (lease, units) => countFallback(stockOf(lease), units),
-    periodTime: (mono) => clock.at(mono),
-    nextDue() {
-      let next = Math.min(room() > 0 ? state.due.next() : Infinity, state.resends.next());
-      for (const { ticket, retryAt, asked, wants } of state.waiters) {
-        next = Math.min(next, ticket.until);
-        if (asked === 0 && retryAt > state.now.mono) next = Math.min(next, retryAt);
-        if (wants.some(({ stock }) => stock.slices.length > 0)) {
-          next = Math.min(next, state.now.mono + 5);
-        }
-      }
-      return next;
-    },
+    periodTime: (mono) => state.clock.at(mono),
+    nextDue: () => Math.min(room() > 0 ? state.due.next() : Infinity, nextOfWaiters(state)),
     keeper,
     restore: (recovered, leases) => succeed(state, recovered, leases),
     journalLost: () => retireAll(state),
@@ -388,19 +267,28 @@ export function createHolder(options: HolderOptions): Funds {
   };
 }
 
-/** Ledgers are named by whose they are first. */
-const uidOf = (key: string): string => key.slice(0, key.indexOf("\0"));
-
-function noteViews(
-  { views: known }: Ticket,
-  keys: readonly string[],
-  views: readonly (LedgerView | undefined)[],
-  mono: number,
-): void {
-  for (const [i, view] of views.entries()) {
-    const key = keys[i];
-    if (!view || key === undefined) continue;
-    const { rate } = view;
-    known.set(key, rate ? { ...view, rate: { ...rate, at: mono } } : view);
-  }
+/** A holder that has nothing, and has heard nothing. */
+function nothingHeld({ store, rng, log, label, terms, waitMs, outbox, recovered }: HolderOptions) {
+  const before = predecessor(recovered);
+  return {
+    store,
+    rng,
+    log,
+    terms,
+    waitMs,
+    outbox,
+    clock: createStoreClock(),
+    identity: before ? heirOf(before, rng, label) : newHolder(rng, label),
+    stocks: new Map(),
+    due: createDeadlineHeap<Stock>(),
+    resends: createDeadlineHeap<Sent>(),
+    sent: new Set<Sent>(),
+    waiters: [],
+    touched: new Set<Stock>(),
+    shards: new Map(),
+    isUp: false,
+    wasUp: false,
+    recoveringUntil: -Infinity,
+    now: { wall: 0, latest: 0, mono: 0 },
+  };
 }

@@ -6,7 +6,8 @@
  *   UK2  What the horizon does not need goes back; all of it when the ledger idles or its period is over.
  *   UK3  What has changed is told within the horizon; what is out is renewed three times in its time to live.
  *   UK4  A stock that nobody needs is closed when nothing is held, and forgotten when the store has said so.
- *   UK5  A recall takes what idles here: all but what the next moment is expected to need, and soon that too.
+ *   UK5  A recall takes what idles here, all but what the next moment is expected to need. That goes too if it is
+ *        still there a moment later, and so does what comes free until the store speaks of plenty again.
  */
 import { free } from "../lease.ts";
 import type { Part } from "./exchange.ts";
@@ -30,8 +31,6 @@ const LEAD = 20;
 /** Free units of a ledger in direct mode go back after about this long; a rest that is not worth it later. */
 const COALESCE = 50;
 const KEEP_REST = 1_000;
-/** What a recall has left here goes too after so long, if it is still there. */
-const KEPT = 100;
 /** A rate that is short learns of refunds so soon, ms. */
 const REFUND = 100;
 /** An ask that was not answered with what was hoped for is not repeated before, ms. */
@@ -55,11 +54,9 @@ export function tend(state: HolderState, stock: Stock): Part | undefined {
   }
   if (stock.waits > 0 && !stock.forced && !stock.dry) return undefined;
   if (stock.giveAt > 0 && mono >= stock.giveAt) {
-    const keep = stock.giveKeep;
-    stock.giveAt = keep > 0 ? mono + KEPT : 0; // (UK5)
-    stock.giveKeep = 0;
-    if (free(stock.lease) - keep >= 1) {
-      giveBack(stock, keep);
+    stock.giveAt = 0;
+    if (free(stock.lease) - stock.giveKeep >= 1) {
+      giveBack(stock, stock.giveKeep);
       return settle;
     }
   }
@@ -205,7 +202,7 @@ function isUncovered(stock: Stock, mono: number): boolean {
 /** A recall: units are wanted elsewhere. Level 2 leaves nothing but what is being asked for here. */
 export function giveWay(state: HolderState, stock: Stock, level: 1 | 2): void {
   const { mono } = state.now;
-  if (level === 2 && stock.lease.spec.kind !== "rate") stock.horizon = 0;
+  if (stock.lease.spec.kind !== "rate") stock.horizon = 0; // (UK5)
   if (stock.waits > 0 || (stock.dry && isRest(stock))) return;
   stock.giveAt = mono + 5 * state.rng.next();
   stock.giveKeep = level === 2 ? 0 : Math.floor(demandAt(stock.demand, mono) * COALESCE);

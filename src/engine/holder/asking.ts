@@ -1,0 +1,132 @@
+/**
+ * What a decision asks of the holder: whether it has the units, and if not whether waiting could help, or why it
+ * cannot.
+ */
+import type { LedgerView } from "../../core/lease/ledger.ts";
+import type { DurationMs } from "../../core/time.ts";
+import type { Units } from "../../core/units.ts";
+import { isFault, type Asking, type Lack, type Outcome } from "../funds.ts";
+import type { Ticket, Turn, Wait } from "../turn.ts";
+import { arrive } from "./demand.ts";
+import { isRefused } from "./scarcity.ts";
+import { isLost, patience, type HolderState } from "./state.ts";
+import { isLasting, type Stock } from "./stock.ts";
+import { fitsHere, isHopeless, isShort } from "./waiters.ts";
+
+/** How soon another try makes sense while the store is lost or slow, ms. */
+const AGAIN = 100;
+
+/** A first look counts what is asked, whether or not it is here. */
+export function ask(
+  state: HolderState,
+  standings: readonly Asking[],
+  { turn, ttlMs }: { readonly turn: Turn; readonly ttlMs: DurationMs },
+): Outcome {
+  const { mono } = state.now;
+  let fits = true;
+  let queues = false;
+  let isVain = false;
+  for (const { lease, limit, need } of standings) {
+    if (!lease) continue;
+    const stock = state.stockOf(lease);
+    const units = limit.mode === "enforce" ? need : 0;
+    if (!turn.ticket && need > 0) arrive(stock.demand, need, mono);
+    if (isLasting(stock)) stock.longestTtl = Math.max(stock.longestTtl, ttlMs);
+    if (stock.waits > 0 && units > 0 && !turn.ticket) queues = true;
+    if (fitsHere(state, { stock, units }, ttlMs)) continue;
+    fits = false;
+    const want = { stock, units };
+    isVain ||= units > 0 && isRefused(stock, units, mono);
+    isVain ||= isShort(state, want) && isHopeless(state, want);
+    state.touched.add(stock);
+  }
+  if (fits && !queues) return "granted";
+  if (turn.ticket?.isOver || isVain || isLost(state)) return fits ? "granted" : "short";
+  return "wait";
+}
+
+/** An operation waits for units. */
+export function enqueue(
+  state: HolderState,
+  needs: Extract<Wait, { wants: unknown }>,
+  ticket: Ticket,
+  resume: () => void,
+): void {
+  const { mono } = state.now;
+  const wants = needs.wants.map(({ lease, units, since }) => ({
+    stock: state.stockOf(lease),
+    units,
+    since,
+  }));
+  let retryAt = mono;
+  for (const want of wants) {
+    want.stock.waits++;
+    if (isShort(state, want)) retryAt = Math.max(retryAt, want.stock.shortUntil);
+  }
+  ticket.until = Math.min(ticket.until, mono + patience(state));
+  const { ttlMs } = needs;
+  state.waiters.push({ wants, ttlMs, ticket, resume, retryAt, asked: 0, isMine: false });
+}
+
+/** Reads what is not held here; what cannot be read is answered without. */
+export function look(
+  state: HolderState,
+  keys: readonly string[],
+  ticket: Ticket,
+  resume: () => void,
+): void {
+  ticket.hasRead = true;
+  const byUid = Map.groupBy(keys, uidOf);
+  let open = byUid.size;
+  for (const [uid, some] of byUid) {
+    state.store.read(uid, some, (views) =>
+      state.later(() => {
+        if (!isFault(views)) noteViews(ticket, some, views, state.now.mono);
+        open--;
+        if (open === 0) resume();
+      }),
+    );
+  }
+}
+
+/** Why units are not here, after {@link ask} said that they are short. */
+export function whyNot(state: HolderState, stock: Stock, units: Units): Lack {
+  const { mono } = state.now;
+  const learning = Math.max(0, stock.learningUntil - mono);
+  if (isLost(state)) return { lack: "lost", waitMs: Math.max(AGAIN, Math.min(learning, 1_000)) };
+  if (learning > 0) return { lack: "pending", waitMs: learning };
+  if (!stock.heard) return { lack: "pending", waitMs: AGAIN };
+  const isKnown =
+    isRefused(stock, units, mono) ||
+    isShort(state, { stock, units }) ||
+    mono - stock.heardAt < 2 * patience(state) + AGAIN;
+  return isKnown ? { lack: "used", waitMs: 0 } : { lack: "pending", waitMs: AGAIN };
+}
+
+/** When somebody who waits has to be looked at (mono); Infinity: nobody. */
+export function nextOfWaiters({ waiters, resends, now }: HolderState): number {
+  let next = resends.next();
+  for (const { ticket, retryAt, asked, wants } of waiters) {
+    next = Math.min(next, ticket.until);
+    if (asked === 0 && retryAt > now.mono) next = Math.min(next, retryAt);
+    if (wants.some(({ stock }) => stock.slices.length > 0)) next = Math.min(next, now.mono + 5);
+  }
+  return next;
+}
+
+/** Ledgers are named by whose they are first. */
+export const uidOf = (key: string): string => key.slice(0, key.indexOf("\0"));
+
+function noteViews(
+  { views: known }: Ticket,
+  keys: readonly string[],
+  views: readonly (LedgerView | undefined)[],
+  mono: number,
+): void {
+  for (const [i, view] of views.entries()) {
+    const key = keys[i];
+    if (!view || key === undefined) continue;
+    const { rate } = view;
+    known.set(key, rate ? { ...view, rate: { ...rate, at: mono } } : view);
+  }
+}
