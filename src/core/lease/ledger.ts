@@ -292,7 +292,8 @@ export function respec(ledger: Account, spec: LedgerSpec): void {
   const { rate } = ledger;
   if (rate) {
     const moved = rate.level + spec.capacity - ledger.spec.capacity;
-    rate.level = Math.max(moved, Math.min(rate.level, 0));
+    const most = Math.max(0, spec.capacity - ledger.out); // a lowered burst may have left more out than it is
+    rate.level = Math.max(Math.min(moved, most), Math.min(rate.level, 0));
     if (spec.refill.everyMs !== ledger.spec.refill.everyMs) rate.remainder = 0;
   }
   ledger.spec = spec;

@@ -21,7 +21,8 @@ end
 -- ledger.ts: respec
 local function respec(l, b)
   if l.kind == 'rate' then
-    l.level = max(l.level + b.capacity - l.capacity, min(l.level, 0))
+    local moved = l.level + b.capacity - l.capacity
+    l.level = max(min(moved, max(0, b.capacity - l.out)), min(l.level, 0))
     if b.every ~= l.every then l.remainder = 0 end
   end
   for _, name in ipairs({ 'spec_version', 'capacity', 'overdraft', 'units', 'every', 'rollover', 'carry_debt' }) do

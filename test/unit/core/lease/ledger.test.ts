@@ -275,6 +275,16 @@ describe("a ledger of a rate", () => {
     settle(ledger, aBlock(tiny), 0);
     expect(viewOf(ledger)).toMatchObject({ limit: 20, available: 0, debt: 0 });
   });
+
+  test("LG1: a burst that is raised again has room for no more than is not out", () => {
+    const ledger = open(spec);
+    grant(ledger, 60);
+    const lower = aRateSpec({ units: 10, everyMs: 1_000, burst: 50 }, { version: 2 });
+    settle(ledger, aBlock(lower, { granted: 60 }), 0);
+    const higher = aRateSpec({ units: 10, everyMs: 1_000, burst: 70 }, { version: 3 });
+    settle(ledger, aBlock(higher, { granted: 60 }), 0);
+    expect(viewOf(ledger)).toMatchObject({ available: 10, out: 60 });
+  });
 });
 
 test("a ledger that nobody has opened says what a new one would", () => {
