@@ -56,13 +56,13 @@ export interface Inspection {
   readonly findings: readonly Finding[];
 }
 
-/** undefined: it did not answer. */
+/** `told`: what it answered to INFO. undefined: it did not answer. */
 export async function inspect(
   link: Link,
+  told: Outcome,
   { kind, fencing, probeKey }: InspectionOptions,
 ): Promise<Inspection | undefined> {
-  const [told] = await link.run([["INFO"]]);
-  if (told === undefined || told.kind === "lost") return undefined;
+  if (told.kind === "lost") return undefined;
   const info = parseInfo(told.kind === "reply" ? String(told.reply) : "");
   const inspection = {
     version: versionOf(info),

@@ -69,10 +69,11 @@ export function createPrimary(options: PrimaryOptions): Primary {
   let mostOnline = 0;
   let cause: string | undefined;
   let wasReady = false;
-  let beating: number | undefined;
+  let isBeating = false;
+  /** When the question was sent that is not answered yet. */
+  let askedAt: number | undefined;
   let inspection: Inspection | undefined;
-  let inspectedAt = 0;
-  let isInspectionDue = true;
+  let inspectedAt: number | undefined;
 
   const become = (next: string): void => {
     if (next === cause) return;
@@ -83,7 +84,7 @@ export function createPrimary(options: PrimaryOptions): Primary {
   const control = createLink({
     ...where,
     onReady() {
-      isInspectionDue = true;
+      inspectedAt = undefined;
       if (wasReady) onNews(); // (PR2)
       wasReady = true;
       options.onReady();
@@ -107,36 +108,38 @@ export function createPrimary(options: PrimaryOptions): Primary {
     onChange();
   }
 
-  async function problemsNow(): Promise<string> {
-    const now = performance.now();
-    const isHopeful = problemsOf(inspection) !== "" && now - inspectedAt > INSPECT_AGAIN_MS;
-    if (isInspectionDue || isHopeful) {
-      isInspectionDue = false;
-      const { kind, fencing } = options;
-      inspection = await inspect(control, { kind, fencing, probeKey: options.probeKey() });
-      inspectedAt = now;
-    }
-    return problemsOf(inspection);
-  }
+  /** It has not been looked at since it was connected to, or lacks something that it may have by now. */
+  const isInspectionDue = (): boolean =>
+    inspectedAt === undefined ||
+    (problemsOf(inspection) !== "" && performance.now() - inspectedAt > INSPECT_AGAIN_MS);
 
   async function beat(more: readonly Words[]): Promise<readonly Outcome[]> {
     if (!control.isReady()) return [];
-    if (beating !== undefined) {
-      if (performance.now() - beating > OVERDUE_MS) become(`no answer for ${OVERDUE_MS / 1000} s`);
+    if (isBeating) {
+      const isOverdue = askedAt !== undefined && performance.now() - askedAt > OVERDUE_MS;
+      if (isOverdue) become(`no answer for ${OVERDUE_MS / 1000} s`);
       return [];
     }
+    isBeating = true;
+    const isWhole = isInspectionDue();
     const started = performance.now();
-    beating = started;
-    const [told, ...rest] = await control.run([["INFO", "replication"], ...more]);
-    if (told?.kind === "reply") {
-      options.onTrip(performance.now() - started);
+    askedAt = started;
+    const info = isWhole ? ["INFO"] : ["INFO", "replication"];
+    const [told = NO_ANSWER, ...rest] = await control.run([info, ...more]);
+    askedAt = undefined;
+    if (told.kind === "reply") options.onTrip(performance.now() - started);
+    if (told.kind !== "lost" && isWhole) {
+      const { kind, fencing } = options;
+      inspectedAt = performance.now();
+      inspection = await inspect(control, told, { kind, fencing, probeKey: options.probeKey() });
+    }
+    if (told.kind === "reply") {
       hear(replicationOf(parseInfo(String(told.reply))));
-      const missing = (await problemsNow()) || roleProblem() || replicaProblem();
+      const missing = problemsOf(inspection) || roleProblem() || replicaProblem();
       // Where scripts have no connection yet nothing is known; where they have lost it, that was told.
       if (missing !== "" || scripts.isReady()) become(missing);
-    } else if (told?.kind === "refused") become((await problemsNow()) || told.error);
-    else become(told?.error ?? "no answer");
-    beating = undefined;
+    } else become((told.kind === "refused" && problemsOf(inspection)) || told.error);
+    isBeating = false;
     return rest;
   }
 
@@ -172,6 +175,8 @@ export function createPrimary(options: PrimaryOptions): Primary {
   };
   return primary;
 }
+
+const NO_ANSWER: Outcome = { kind: "lost", error: "it does not answer" };
 
 const problemsOf = (inspection: Inspection | undefined): string =>
   inspection === undefined

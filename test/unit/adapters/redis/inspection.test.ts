@@ -19,20 +19,18 @@ async function findingsOf(
 ): Promise<readonly string[]> {
   const told = Object.entries({ ...FIT, ...fields }).filter(([, value]) => value !== undefined);
   const text = told.map(([name, value]) => `${name}:${value}`).join("\r\n");
-  let isFirst = true;
   const link = {
-    run(): Promise<readonly Outcome[]> {
-      const answers: Outcome[] = isFirst
-        ? [{ kind: "reply", reply: text }]
-        : [
-            { kind: "reply", reply: [] },
-            { kind: "reply", reply: 0 },
-          ];
-      isFirst = false;
-      return Promise.resolve(answers);
-    },
+    run: (): Promise<readonly Outcome[]> =>
+      Promise.resolve([
+        { kind: "reply", reply: [] },
+        { kind: "reply", reply: 0 },
+      ]),
   } as unknown as Link;
-  const inspection = await inspect(link, { kind, fencing, probeKey: "{q0}:probe" });
+  const inspection = await inspect(
+    link,
+    { kind: "reply", reply: text },
+    { kind, fencing, probeKey: "{q0}:probe" },
+  );
   return (inspection?.findings ?? []).map((finding) => finding.text);
 }
 
