@@ -1,4 +1,5 @@
 /** `imprest store` and `imprest ledger` on a real server. */
+import { userInfo } from "node:os";
 import { beforeEach, describe, expect, test } from "vitest";
 import { typeCommand } from "../../support/fake-host.ts";
 import { aLedgerSpec } from "../../support/ledgers.ts";
@@ -130,7 +131,7 @@ describe.concurrent("imprest ledger", () => {
     const done = await type(`ledger resolve --store ${url} --tenant acme --yes`);
     expect(done.status).toBe(0);
     expect(JSON.parse(done.stderr)).toMatchObject({
-      ...{ msg: "ledger resolve", uid: "acme", store: url, user: expect.any(String) },
+      ...{ msg: "ledger resolve", uid: "acme", store: url, user: userInfo().username },
       ...{ before: { quarantined: 60 }, after: { quarantined: 0, available: 90 } },
     });
     expect(await live.read(spec)).toMatchObject({ quarantined: 0, available: 90, out: 10 });
