@@ -7,11 +7,8 @@
 import { cpSync, readdirSync, readFileSync } from "node:fs";
 import { defineConfig, type OutputBundle } from "rolldown";
 
-/** Folders of .proto files that libraries read while they are loaded, and where in dist/proto they go. */
-const protos = {
-  health: "node_modules/grpc-health-check/proto/health",
-  grpc: "node_modules/@grpc/reflection/build/proto/grpc",
-};
+/** The .proto files that the reflection library reads when it is loaded. */
+const REFLECTION_PROTOS = "node_modules/@grpc/reflection/build/proto/grpc";
 
 /** The licences of all packages that have gone into the bundle, as they ask for. */
 function licences(bundle: OutputBundle): string {
@@ -51,15 +48,13 @@ export default defineConfig({
   plugins: [
     {
       name: "protos",
-      // Both libraries look two folders above their own code, which here is dist/ itself.
+      // It looks two folders above its own code, which here is dist/ itself.
       transform: {
-        filter: { id: /grpc-health-check|@grpc\/reflection/ },
+        filter: { id: /@grpc\/reflection/ },
         handler: (code) => code.replaceAll("../../proto", "proto"),
       },
       writeBundle() {
-        for (const [name, folder] of Object.entries(protos)) {
-          cpSync(folder, `dist/proto/${name}`, { recursive: true });
-        }
+        cpSync(REFLECTION_PROTOS, "dist/proto/grpc", { recursive: true });
       },
     },
     {

@@ -21,7 +21,7 @@ import { formatAddress, type ListenAddress, type TcpAddress } from "./address.ts
 import { bind, type SocketRights } from "./bind.ts";
 import { createGate } from "./gate.ts";
 import { createHealth } from "./health.ts";
-import { createReflection } from "./reflection.ts";
+import { addReflection } from "./reflection.ts";
 import { createService } from "./service.ts";
 import { forgetEndedStreams } from "./stream-table.ts";
 
@@ -82,7 +82,7 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
   const main = new Server({ ...OPTIONS, interceptors: [answer] });
   main.addService(service.definition, service.implementation);
   health.addTo(main);
-  createReflection(options.descriptorSet).addToServer(main);
+  addReflection(main, options.descriptorSet);
   const probes = new Server({ ...OPTIONS, interceptors: [health.interceptor] });
   health.addTo(probes);
   const bound = new Map<Server, string[]>([
