@@ -4,7 +4,7 @@ import { noRedis, redisCli } from "../../support/redis-client.ts";
 import { freePort, type RedisServer, startRedis } from "../../support/redis-server.ts";
 
 /** Seconds on an idle machine, many times that on one that is busy with other tests. */
-const PATIENCE_MS = 180_000;
+const PATIENCE_MS = 400_000;
 
 interface Shown {
   readonly admitted: number;
