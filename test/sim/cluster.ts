@@ -144,7 +144,7 @@ export function createCluster(options: ClusterOptions): Cluster {
     const dead = change.kind === "sync" ? deadIn(shard, change.message, clock) : [];
     const ran = apply(node.data, operation);
     if (change.kind === "sync") options.watch(dead);
-    const wrong = faultIn(shardIn(node.data, uid));
+    const wrong = change.kind === "sync" ? faultIn(shardIn(node.data, uid), change.message) : "";
     if (wrong !== "") options.fail(wrong);
     const after = node.data.get(uid)?.meta?.fence ?? fence;
     if (after < fence) options.fail(`I8 ${uid}: fence ${fence}, then ${after}`);

@@ -66,10 +66,12 @@ export function bear(shard: Shard, learnMs: number, env: StoreEnv): void {
   birth(shard, learnMs, env);
 }
 
-/** What is wrong with the sums of the shard's ledgers (SL1, SL2, SL7, SL8); "": nothing. */
-export function faultIn({ ledgers }: Shard): string {
-  for (const [key, ledger] of ledgers) {
-    const found = faultOf(ledger);
+/** What is wrong with the sums of the message's ledgers (SL1, SL2, SL7, SL8); "": nothing. */
+export function faultIn({ ledgers }: Shard, { blocks }: SyncMessage): string {
+  for (const { spec } of blocks) {
+    const { key } = spec;
+    const ledger = ledgers.get(key);
+    const found = ledger ? faultOf(ledger) : "";
     if (found !== "") return `${key.replaceAll("\0", "/")}: ${found}`;
   }
   return "";

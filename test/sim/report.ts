@@ -6,6 +6,7 @@ import type { Environment } from "./setting.ts";
 export interface Summary {
   readonly environment: Environment;
   readonly startedAt: number;
+  early: number;
   seeds: number;
   violations: number;
   decisions: number;
@@ -23,6 +24,7 @@ export interface Summary {
 export const newSummary = (environment: Environment): Summary => ({
   environment,
   startedAt: performance.now(),
+  early: 0,
   seeds: 0,
   violations: 0,
   decisions: 0,
@@ -36,10 +38,11 @@ export const newSummary = (environment: Environment): Summary => ({
   capacity: 0,
 });
 
-export function addTo(summary: Summary, result: Omit<RunResult, "setting">): void {
+export function addTo(summary: Summary, result: RunResult): void {
   const { counts, faults, stranded } = result;
   summary.seeds++;
   if (result.violation !== "") summary.violations++;
+  summary.early += counts.early;
   summary.decisions += counts.decisions;
   summary.admitted += counts.admitted;
   summary.overage += counts.overage;
@@ -60,6 +63,7 @@ export function lineOf(summary: Summary): string {
     `${summary.decisions} decisions, ${summary.admitted} admitted`,
     `${summary.storeCalls} store calls, ${summary.overage} units of overage`,
     `${summary.births} births, ${summary.faults} faults, ${summary.events} events`,
+    ...(environment === "calm" ? [`${summary.early} refused early`] : []),
     `stranded ${share.toFixed(1)} %, ${seconds.toFixed(0)} s`,
   ].join("; ");
 }

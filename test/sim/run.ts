@@ -3,7 +3,7 @@
  * agents, through everything that may happen to them. One seed is one run; the same seed is the same run.
  *
  * A run has load and faults for 7 s of its own time, nothing new goes wrong after 4.5 s, and at 7 s all is healed. By
- * 16 s everything has come to rest and is looked at, then everybody drains. Invariants are checked at every answer
+ * 11 s everything has come to rest and is looked at, then everybody drains. Invariants are checked at every answer
  * and after every operation of the store; what they are stands in account.ts, truth.ts, rest.ts and cluster.ts.
  *
  *   agenda.ts   events in their order         host.ts      clocks, pauses         disk.ts     the journal
@@ -91,7 +91,13 @@ export async function run(options: RunOptions): Promise<RunResult> {
 
   const numbers = firstNumbers(setting);
   const first = schemeOf(setting, numbers, 1);
-  const truth = createTruth({ agenda, setting, numbers, fail });
+  const truth = createTruth({
+    agenda,
+    setting,
+    numbers,
+    storeTime: () => cluster.clockOf(cluster.primary()),
+    fail,
+  });
   const cluster = createCluster({
     agenda,
     chance: createChance(seed, "store"),

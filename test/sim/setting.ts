@@ -29,10 +29,10 @@ export const BIRTH_MS = 600;
 export const LOADED_MS = 7_000;
 export const CALM_AFTER_MS = 4_500;
 /** From when on everybody has heard what there was to hear, ms. */
-export const HEALED_MS = 9_000;
+export const HEALED_MS = 8_000;
 /** Until when everything has come to rest, and until when everybody has drained. */
-export const RESTED_MS = 16_000;
-export const END_MS = 19_000;
+export const RESTED_MS = 11_000;
+export const END_MS = 13_000;
 
 export interface Setting {
   readonly environment: Environment;

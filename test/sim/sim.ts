@@ -23,7 +23,7 @@ const PROGRESS_MS = 10_000;
 
 /** What a worker is told, and what it tells. */
 type Task = Omit<RunOptions, "trace">;
-type Told = Omit<RunResult, "setting">;
+type Told = RunResult;
 
 const { values } = parseArgs({
   options: {
@@ -126,7 +126,7 @@ function many(of: Environment, from: number, seeds: number): Promise<Summary> {
 
 if (!isMainThread && workerData === "worker") {
   parentPort?.on("message", (task: Task) => {
-    void run(task).then(({ setting: _, ...told }) => parentPort?.postMessage(told));
+    void run(task).then((told: Told) => parentPort?.postMessage(told));
   });
 } else if (values.seed !== undefined) {
   await one(Number(values.seed));

@@ -128,6 +128,9 @@ const KIND: Readonly<Record<LimitName, Kind>> = {
 
 const isLimit = (name: string): name is LimitName => (LIMITS as readonly string[]).includes(name);
 
+/** How far the store's clock may be ahead of what a sidecar knows of it: it is set while the store runs. */
+const LATE_MS = 350;
+
 /** How much earlier a hold may end than the clock says: turns look at whole ms. */
 const ROUNDING_MS = 2;
 
@@ -143,6 +146,8 @@ export function createTruth(options: {
   readonly agenda: Agenda;
   readonly setting: Setting;
   readonly numbers: Numbers;
+  /** What the store's clock shows. */
+  readonly storeTime: () => number;
   readonly fail: (what: string) => void;
 }): Truth {
   const { agenda, setting, fail } = options;
@@ -231,6 +236,11 @@ export function createTruth(options: {
         const account = accountOf(tenant, status);
         if (!account) continue;
         const held = reserved.find(({ meter }) => meter === status.meter)?.units ?? 0;
+        if (status.resetsAt !== undefined && options.storeTime() > status.resetsAt + LATE_MS) {
+          fail(
+            `S24 ${account.name}: spent ${options.storeTime() - status.resetsAt} ms after its end`,
+          );
+        }
         parts.push({ account, meter: status.meter, held, charged: 0, isLeft: false, dropped: 0 });
       }
       const known: Known = {
