@@ -60,6 +60,8 @@ export interface Primary {
   needed(): number;
   /** The server says that it is no primary: looks for another one. */
   demoted(): void;
+  /** It has refused a script for a reason of its own: the next beat looks at it as a whole. */
+  doubted(): void;
   close(): void;
 }
 
@@ -167,6 +169,9 @@ export function createPrimary(options: PrimaryOptions): Primary {
       if (options.kind !== "sentinel") return;
       control.reconnect();
       scripts.reconnect();
+    },
+    doubted() {
+      inspectedAt = undefined;
     },
     close() {
       control.close();

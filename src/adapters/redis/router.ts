@@ -47,6 +47,7 @@ export function createRouter(topology: Topology, rng: Rng): Router {
         topology.refresh();
         return undefined;
       default:
+        from.doubted(); // without memory, or without the replicas that it must have, it counts as lost
         return undefined;
     }
   }

@@ -232,14 +232,18 @@ describe.concurrent("a server that is not what it has to be", () => {
     await unfenced.hears("changed");
   });
 
-  test("out of memory, it refuses what a message asks, and says why", async (ending) => {
+  test("out of memory, it refuses what a message asks, says why, and counts as lost until there is some (RS1)", async (ending) => {
     const server = await start(ending);
     const user = use(ending, server.url);
     await user.hears("up");
     await user.ask(0);
     await redisCli(server.port, "CONFIG", "SET", "maxmemory", "1mb");
     expect(await user.ask(1)).toMatchObject({ fault: expect.stringContaining("OOM") });
+    await user.hears("down");
+    expect(errors(user)).toEqual([expect.stringContaining("OOM")]);
     await redisCli(server.port, "CONFIG", "SET", "maxmemory", "0");
+    await eventually(() => user.store.status().isUp);
+    expect(user.told).toEqual(["up", "down", "up"]);
     expect(await user.ask(1)).toMatchObject({ status: "ok" });
   });
 });
