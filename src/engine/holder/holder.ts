@@ -152,6 +152,7 @@ export function createHolder(options: HolderOptions): Funds {
     while (parts.length < room()) {
       const due = state.due.takeDue(state.now.mono);
       if (!due) break;
+      if (state.touched.has(due)) continue; // it was seen, and may be told in this very turn (EX1)
       state.touched.add(due);
       see(due);
     }
