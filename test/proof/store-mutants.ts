@@ -88,8 +88,8 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     name: "rateKeep",
     rule: "I5",
     file: LEDGER,
-    find: "rate.level = Math.min(rate.level, 0 - bookable(ledger.spec));",
-    replace: "",
+    find: "const { rate } = ledger;\n  if (!rate) return;",
+    replace: "const { rate } = ledger;\n  if (!rate || rate.at >= 0) return;",
   },
   {
     name: "rateFull",
