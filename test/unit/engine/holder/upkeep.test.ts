@@ -85,7 +85,7 @@ describe("upkeep", () => {
     h.holder.close(lease);
     h.pass(5_000);
     h.answerAll();
-    expect(lease.stock).toBeDefined();
+    expect(lease.stock?.closing).toBe(true);
     unhold(lease, 10);
     h.holder.touch(lease);
     for (let i = 0; i < 5; i++) {

@@ -147,7 +147,7 @@ describe("HO1, HO2: what a lease holds", () => {
     h.holder.close(lease);
     const first = lease.stock?.id;
     h.pass(10);
-    expect(lease.stock).toBeDefined();
+    expect(lease.stock?.closing).toBe(true);
     for (let i = 0; i < 5; i++) {
       h.answerAll();
       h.pass(10);
