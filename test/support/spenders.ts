@@ -113,7 +113,7 @@ async function answered<T>(
 ): Promise<T | undefined> {
   for (;;) {
     try {
-      await place.back;
+      if (spender.plan.isKeyed) await place.back;
       return await call(place.client);
     } catch (error) {
       if (!isTransient(error)) throw error;
@@ -126,7 +126,7 @@ async function answered<T>(
 /** UNAVAILABLE: it was killed under the call, or drains. */
 const isTransient = (error: unknown): boolean =>
   error instanceof Error &&
-  (("code" in error && error.code === 14) || error.message.includes("does not run"));
+  (("code" in error && error.code === 14) || /does not run|has been shut down/.test(error.message));
 
 function ask({ spender, units, key }: Act): Some<wire.ReserveRequest> {
   const { tenant, meter, isKeyed } = spender.plan;
