@@ -1,5 +1,5 @@
 /** A journal in a folder of its own, and what is kept in it. */
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
@@ -72,3 +72,23 @@ export function mapKeeper(kind: JournalEntry["kind"] = "memory"): MapKeeper {
     },
   };
 }
+
+/** Writes three times, and closes; returns the one file's bytes. */
+export async function threeWrites(folder: string): Promise<Buffer> {
+  const { journal } = await open(folder);
+  for (const n of [1, 2, 3]) {
+    journal.put("memory", "count", n);
+    journal.put("memory", `at ${n}`, { n });
+    journal.write();
+  }
+  await journal.close();
+  return await readFile(join(folder, "0000000001.journal"));
+}
+
+/** What is found after each of them. */
+export const AFTER = [
+  {},
+  { count: 1, "at 1": { n: 1 } },
+  { count: 2, "at 1": { n: 1 }, "at 2": { n: 2 } },
+  { count: 3, "at 1": { n: 1 }, "at 2": { n: 2 }, "at 3": { n: 3 } },
+];
