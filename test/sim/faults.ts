@@ -37,9 +37,9 @@ export function createInjector(options: InjectorOptions): Injector {
   let revision = 1;
   let ahead = 0;
 
-  const count = (what: string): void => {
+  const count = (what: string, whose = ""): void => {
     counts.set(what, (counts.get(what) ?? 0) + 1);
-    agenda.note(`fault: ${what}`);
+    agenda.note(`fault: ${what} ${whose}`);
   };
   /** How long something lasts: it is over when the load is. */
   const span = (): number =>
@@ -48,9 +48,9 @@ export function createInjector(options: InjectorOptions): Injector {
       LOADED_MS + 300 - agenda.now(),
       chance.around(chance.chance(0.3) ? 2_500 : 700),
     );
-  const happens = (what: keyof Faults): boolean => {
+  const happens = (what: keyof Faults, process?: Process): boolean => {
     if (!chance.chance(faults[what])) return false;
-    count(what);
+    count(what, process?.name);
     return true;
   };
 
@@ -72,11 +72,11 @@ export function createInjector(options: InjectorOptions): Injector {
 
   function ofProcess(process: Process): void {
     if (process.isUp()) ofRunning(process);
-    if (happens("wallStep")) {
+    if (happens("wallStep", process)) {
       process.host.stepWall(chance.below(7_200_000) - 3_600_000);
-      process.unsureUntil = agenda.now() + UNSURE_MS;
+      process.unsureUntil = Infinity; // what a restarted process knows by the wall clock is off for good
     }
-    if (happens("partition")) {
+    if (happens("partition", process)) {
       const share = chance.pick([0, 0, 0.5, 1]);
       if (share === 0) cut(process, span());
       else for (const one of fleet.processes) if (chance.chance(share)) cut(one, span());
@@ -86,22 +86,22 @@ export function createInjector(options: InjectorOptions): Injector {
 
   function ofRunning(process: Process): void {
     const away = Math.min(cutMaxMs, chance.around(400));
-    if (happens("crash")) return fleet.crash(process, "journal", away);
-    if (happens("journalLoss")) return fleet.crash(process, "nothing", chance.around(500));
-    if (happens("torn")) return fleet.crash(process, "torn", chance.around(500));
-    if (happens("reboot")) return fleet.crash(process, "rebooted", chance.around(500));
-    if (happens("drain")) {
+    if (happens("crash", process)) return fleet.crash(process, "journal", away);
+    if (happens("journalLoss", process)) return fleet.crash(process, "nothing", chance.around(500));
+    if (happens("torn", process)) return fleet.crash(process, "torn", chance.around(500));
+    if (happens("reboot", process)) return fleet.crash(process, "rebooted", chance.around(500));
+    if (happens("drain", process)) {
       const kept = !canLose || chance.chance(0.5);
       return fleet.drain(process, kept ? "journal" : "nothing", chance.around(400));
     }
-    if (process.host.runs() && happens("stop")) process.host.stop(span());
-    if (process.host.runs() && happens("stall")) {
+    if (process.host.runs() && happens("stop", process)) process.host.stop(span());
+    if (process.host.runs() && happens("stall", process)) {
       const ms = span();
       process.host.stall(ms);
       process.unsureUntil = agenda.now() + ms + UNSURE_MS;
     }
-    if (hasRoom(fleet) && happens("twin")) fleet.twin(process);
-    if (happens("diskFull")) {
+    if (hasRoom(fleet) && happens("twin", process)) fleet.twin(process);
+    if (happens("diskFull", process)) {
       process.disk.fill(true);
       agenda.at(span(), "disk is free again", () => process.disk.fill(false));
     }

@@ -49,6 +49,9 @@ import {
 import { createTruth } from "./truth.ts";
 import { createNetwork } from "./wire.ts";
 
+/** Ten times what a run takes. */
+const EVENTS_MAX = 300_000;
+
 export interface RunOptions {
   readonly seed: number;
   readonly environment: Environment;
@@ -196,6 +199,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
   });
 
   while (violation === "" && agenda.step(END_MS + 1)) {
+    if (agenda.events() > EVENTS_MAX) fail("it goes on and on");
     if (agenda.now() >= RESTED_MS || setting.faults.drain > 0) await Promise.resolve();
   }
   const { dropped, delayed, duplicated } = network.faults;

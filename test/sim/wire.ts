@@ -182,6 +182,15 @@ export function createWire(options: WireOptions): Wire {
         else if (leases.get(spec.key) === holder) leases.delete(spec.key); // to close is its last word
       }
       if (seen === "") return void clock.timer(1, () => done({ fault: "not prepared yet" }));
+      const heard = (reply: Parameters<typeof done>[0]): void => {
+        const said =
+          "fault" in reply ? reply.fault : reply.confirmed ? reply.status : "not confirmed";
+        agenda.show(
+          () =>
+            `${host.name} hears ${said} of ${message.blocks.map((one) => `${one.holder.slice(-4)} #${one.seq}`).join(" ")}`,
+        );
+        done(reply);
+      };
       exchange<Executed["reply"] | { readonly fault: string }>((node, answer) => {
         if (node.refuses !== "") return answer({ fault: node.refuses });
         const executed = cluster.sync(node, message);
@@ -189,7 +198,7 @@ export function createWire(options: WireOptions): Wire {
         confirm(node, executed, (confirmed) => {
           if (node.alive) answer({ ...executed.reply, confirmed });
         });
-      }, done);
+      }, heard);
     },
     read(uid, keys, done) {
       if (seen === "") return void clock.timer(1, () => done({ fault: "not prepared yet" }));
