@@ -9,6 +9,9 @@ import { freePort, startRedis } from "../../support/redis-server.ts";
 import { type RunningSidecar, startSidecar } from "../../support/running-sidecar.ts";
 import { eventually } from "../../support/eventually.ts";
 
+/** Whole sidecars start and reload in these, several at once. */
+const PATIENT = { timeout: 60_000 };
+
 beforeEach(({ skip }) => skip(noRedis !== undefined, noRedis));
 
 interface Ending {
@@ -45,76 +48,87 @@ const consume = (running: RunningSidecar, units: bigint) =>
 const decisionOf = async (running: RunningSidecar, units: bigint) =>
   (await consume(running, units)).verdict?.decision;
 
-test.concurrent("two sidecars share one budget, and what one gives back on leaving the other may spend", async (ending) => {
-  const server = await startRedis();
-  ending.onTestFinished(() => server.stop());
-  const [one, other] = [
-    await startOne(ending, server.url, "one"),
-    await startOne(ending, server.url, "other"),
-  ];
-  await eventually(async () => (await decisionOf(one, 10n)) === Decision.ALLOW);
-  expect(await decisionOf(other, 20n)).toBe(Decision.ALLOW);
-  await one.sidecar.drain();
-  await eventually(async () => (await decisionOf(other, 70n)) === Decision.ALLOW);
-  const denied = (await consume(other, 1n)).verdict;
-  expect(denied).toMatchObject({ decision: Decision.DENY });
-  expect(denied?.denial?.reason).toBe(DenyReason.BUDGET_EXHAUSTED);
-});
+test.concurrent(
+  "two sidecars share one budget, and what one gives back on leaving the other may spend",
+  PATIENT,
+  async (ending) => {
+    const server = await startRedis();
+    ending.onTestFinished(() => server.stop());
+    const [one, other] = [
+      await startOne(ending, server.url, "one"),
+      await startOne(ending, server.url, "other"),
+    ];
+    await eventually(async () => (await decisionOf(one, 10n)) === Decision.ALLOW);
+    expect(await decisionOf(other, 20n)).toBe(Decision.ALLOW);
+    await one.sidecar.drain();
+    await eventually(async () => (await decisionOf(other, 70n)) === Decision.ALLOW);
+    const denied = (await consume(other, 1n)).verdict;
+    expect(denied).toMatchObject({ decision: Decision.DENY });
+    expect(denied?.denial?.reason).toBe(DenyReason.BUDGET_EXHAUSTED);
+  },
+);
 
-test.concurrent("a store that is down ends nothing: it is told once, everywhere, and found when it comes", async (ending) => {
-  const port = await freePort();
-  const running = await startOne(ending, `redis://:hunter2@127.0.0.1:${port}`, "early");
-  const lost = await running.logged("store lost: serving from what is leased");
-  expect(lost).toMatchObject({
-    level: "error",
-    fields: { store: `redis://127.0.0.1:${port}`, cause: `connect ECONNREFUSED 127.0.0.1:${port}` },
-  });
-  expect(await running.get("/readyz")).toEqual({ status: 200, body: "ok" });
-  expect((await running.get("/readyz?verbose")).body).toContain(
-    `[-]store: redis://127.0.0.1:${port}: connect ECONNREFUSED 127.0.0.1:${port}`,
-  );
-  expect((await running.get("/metrics")).body).toContain("\nimprest_store_up 0\n");
-  expect(await decisionOf(running, 1n)).toBe(Decision.DENY);
-  const server = await startRedis({ port, args: ["--requirepass", "hunter2"] });
-  ending.onTestFinished(() => server.stop());
-  await running.logged("store back");
-  await eventually(async () => (await decisionOf(running, 1n)) === Decision.ALLOW);
-  const { body } = await running.get("/metrics");
-  expect(body).toContain("\nimprest_store_up 1\n");
-  expect(body).toMatch(/\nimprest_store_ops_total\{op="sync",status="ok"\} [1-9]/);
-  expect((await running.get("/readyz?verbose")).body).toContain("[+]store: redis://127.0.0.1:");
-  const causes = running.lines.filter(({ message }) => message.startsWith("store lost"));
-  expect(causes).toHaveLength(1);
-  expect(JSON.stringify(running.lines)).not.toContain("hunter2");
-  expect(await redisCli(port, "-a", "hunter2", "GET", "imprest:id")).toMatch(/:auto$/);
-});
-
-test.concurrent("with a shared store a policy needs a revision, and a higher one for other content", async (ending) => {
-  const store = storeAt(`redis://127.0.0.1:${await freePort()}`);
-  const unnumbered = policy(100).replace("revision: 1\n", "");
-  await expect(startSidecar(unnumbered, { store })).rejects.toThrow(ConfigurationError);
-  await expect(startSidecar(unnumbered, { store })).rejects.toThrow("revision");
-  const running = await startSidecar(policy(100, 5), { store });
-  ending.onTestFinished(() => running.close());
-  const refusals = (): readonly unknown[] =>
-    running.lines.flatMap(({ message, fields }) =>
-      message.startsWith("policy not reloaded") ? [String(fields["problems"])] : [],
+test.concurrent(
+  "a store that is down ends nothing: it is told once, everywhere, and found when it comes",
+  PATIENT,
+  async (ending) => {
+    const port = await freePort();
+    const running = await startOne(ending, `redis://:hunter2@127.0.0.1:${port}`, "early");
+    const lost = await running.logged("store lost: serving from what is leased");
+    expect(lost).toMatchObject({
+      level: "error",
+      fields: {
+        store: `redis://127.0.0.1:${port}`,
+        cause: `connect ECONNREFUSED 127.0.0.1:${port}`,
+      },
+    });
+    expect(await running.get("/readyz")).toEqual({ status: 200, body: "ok" });
+    expect((await running.get("/readyz?verbose")).body).toContain(
+      `[-]store: redis://127.0.0.1:${port}: connect ECONNREFUSED 127.0.0.1:${port}`,
     );
-  const edits = [unnumbered, policy(200, 4), policy(200, 5)];
-  for (const [i, edit] of edits.entries()) {
-    await running.edit(edit);
-    await eventually(() => refusals().length > i);
-  }
-  expect(refusals()).toEqual([
-    expect.stringContaining("revision: found nothing"),
-    expect.stringContaining("found 4, lower than in the document in force"),
-    expect.stringContaining("found 5, as in the document in force, which has other content"),
-  ]);
-  await running.edit(policy(200, 6));
-  expect((await running.logged("policy reloaded")).fields["revision"]).toBe(6);
-});
+    expect((await running.get("/metrics")).body).toContain("\nimprest_store_up 0\n");
+    expect(await decisionOf(running, 1n)).toBe(Decision.DENY);
+    const server = await startRedis({ port, args: ["--requirepass", "hunter2"] });
+    ending.onTestFinished(() => server.stop());
+    await running.logged("store back");
+    await eventually(async () => (await decisionOf(running, 1n)) === Decision.ALLOW);
+    const { body } = await running.get("/metrics");
+    expect(body).toContain("\nimprest_store_up 1\n");
+    expect(body).toMatch(/\nimprest_store_ops_total\{op="sync",status="ok"\} [1-9]/);
+    expect((await running.get("/readyz?verbose")).body).toContain("[+]store: redis://127.0.0.1:");
+    const causes = running.lines.filter(({ message }) => message.startsWith("store lost"));
+    expect(causes).toHaveLength(1);
+    expect(JSON.stringify(running.lines)).not.toContain("hunter2");
+    expect(await redisCli(port, "-a", "hunter2", "GET", "imprest:id")).toMatch(/:auto$/);
+  },
+);
 
-test.concurrent("a password file that cannot be read is a configuration error", async () => {
-  const store = { ...storeAt("redis://127.0.0.1:1"), passwordFile: "/nowhere/password" };
-  await expect(startSidecar(policy(1), { store })).rejects.toThrow("/nowhere/password");
-});
+test.concurrent(
+  "with a shared store a policy needs a revision, and a higher one for other content",
+  PATIENT,
+  async (ending) => {
+    const store = storeAt(`redis://127.0.0.1:${await freePort()}`);
+    const unnumbered = policy(100).replace("revision: 1\n", "");
+    const refused = startSidecar(unnumbered, { store });
+    await expect(refused).rejects.toThrow(ConfigurationError);
+    await expect(refused).rejects.toThrow("revision: found nothing");
+    const running = await startSidecar(policy(100, 5), { store });
+    ending.onTestFinished(() => running.close());
+    await running.edit(policy(200, 5));
+    const told = await running.logged("policy not reloaded; the last good one stays");
+    expect(told.fields["problems"]).toEqual([
+      expect.stringContaining("found 5, as in the document in force, which has other content"),
+    ]);
+    await running.edit(policy(200, 6));
+    expect((await running.logged("policy reloaded")).fields["revision"]).toBe(6);
+  },
+);
+
+test.concurrent(
+  "a password file that cannot be read is a configuration error",
+  PATIENT,
+  async () => {
+    const store = { ...storeAt("redis://127.0.0.1:1"), passwordFile: "/nowhere/password" };
+    await expect(startSidecar(policy(1), { store })).rejects.toThrow("/nowhere/password");
+  },
+);
