@@ -1,7 +1,7 @@
 import { defineConfig } from "vitest/config";
 
 /** The suites that need neither a long run nor anything beyond this machine: what `npm test` runs. */
-const QUICK = "unit,scenarios,property,model,integration,fuzz,regressions,tidy";
+const QUICK = "unit,scenarios,property,model,sim,integration,fuzz,regressions,tidy";
 /** SUITES names others. */
 const suites = (process.env["SUITES"] ?? QUICK).split(",");
 
