@@ -9,7 +9,7 @@ import { getHeapStatistics } from "node:v8";
 import type { EngineOptions } from "../engine/driver.ts";
 
 /** Bytes kept for one settled reservation or keyed answer; for an open reservation; for a live bucket. */
-const BYTES_REMEMBERED = 800;
+const BYTES_REMEMBERED = 2_000;
 const BYTES_RESERVATION = 2_500;
 const BYTES_BUCKET = 1_800;
 

@@ -9,7 +9,7 @@ describe("bounds that follow from the heap", () => {
   });
 
   test("S29: a small heap keeps fewer", () => {
-    expect(heapBounds(100_000, 48 * MIB).idempotencyKeys).toBe(12_582);
+    expect(heapBounds(100_000, 48 * MIB).idempotencyKeys).toBe(5_033);
   });
 
   test("no bound grows past what one tenant or a sidecar needs", () => {
