@@ -14,8 +14,8 @@ import { accountOf, type SharedLedger } from "./shared-ledger.ts";
 
 /** More than there are pods that could be served by what is scarce. */
 const WAITERS_MAX = 256;
-/** Of a limit: who waits for so little asks again by himself. */
-const CRUMB = 8_000;
+/** Of a limit: so little wakes nobody, and is found by who asks again by himself. */
+const CRUMB = 2_000;
 /** Nobody is asked twice within so long; and asked for all that is free, if not even so long has passed. */
 const RECALL_MS: DurationMs = 25;
 const RECALL_AGAIN_MS: DurationMs = 200;

@@ -244,7 +244,10 @@ function waitedFor(state: HolderState, sent: Sent, waiting: Waiting, reply: Sync
   for (const [i, stock] of sent.stocks.entries()) {
     const need = sent.message.blocks[i]?.need ?? 0;
     const said = reply.blocks[i];
-    if (!said || !isShort(said, need) || sent.isWoken) continue;
+    if (!said || need === 0) continue;
+    const isListed = isShort(said, need) && !sent.isWoken;
+    stock.listedUntil = isListed ? sent.sentAt + sent.message.waitMs : -Infinity;
+    if (!isListed) continue;
     stock.shortFrom = need; // who comes now and asks as much would only hear the same
     stock.shortUntil = waiting.retryAt;
     if (stock.dry) stock.hushUntil = Math.max(stock.hushUntil, waiting.ticket.until);
@@ -252,8 +255,8 @@ function waitedFor(state: HolderState, sent: Sent, waiting: Waiting, reply: Sync
 }
 
 /** It was not there: our name is at the store now, and a hint comes when it is. */
-const isShort = ({ status, grant, view }: BlockReply, need: Units): boolean =>
-  status === "ok" && need > 0 && grant < need && view.available < need;
+const isShort = ({ status, grant, view, learningMs }: BlockReply, need: Units): boolean =>
+  status === "ok" && need > 0 && grant < need && view.available < need && learningMs === 0;
 
 /** Whoever is woken needs no other try. What comes with time alone is tried for again. */
 function retryAfter(state: HolderState, sent: Sent, { ticket }: Waiting, reply: SyncReply): number {

@@ -3,13 +3,14 @@
  *
  * Whoever is refused leaves his name at the store and is silent: nobody here asks for as much again until a hint
  * says that units came back, or 1 to 4 s are over. Dry: what is left is dust, less than a two-thousandth of the
- * limit. Then nobody asks for anything more than an answer or a hint has shown within the last 150 ms.
+ * limit. Then nobody asks for anything more than an answer has shown within the last 150 ms.
  *
  *   SK1  Units that are here, or on their way back from here, are never refused by what was heard before.
  *   SK2  A store that is learning has refused nothing: that silence ends with the learning.
  *   SK3  A rate refills: what was refused is asked for again once it should be there.
- *   SK4  Units that came back end everybody's silence, whoever is woken: he may not need them any more. Dust
- *        ends that of the one who is woken alone; so it may lie for as long as a silence (S17).
+ *   SK4  Units that came back end everybody's silence, whoever is woken: he may not need them any more. Of dust
+ *        no hint tells, and it may lie for as long as a silence (S17).
+ *   SK5  Nobody is silent but whose name is at the store: an ask that was granted has taken it off.
  */
 import type { Units } from "../../core/units.ts";
 import { available, comingBack, free } from "../lease.ts";
@@ -18,7 +19,9 @@ import type { Stock } from "./stock.ts";
 
 /** How long a figure that was shown is worth asking for, ms. */
 const NEWS = 150;
-/** Of a limit: less is not chased. */
+/** A waiter whose name is at the store tries again after so long though no hint came: for less than his name says. */
+const OUTDATED = 60;
+/** Of a limit: less is not chased, and the store wakes nobody for it. */
 const DUST = 2_000;
 /** First silence, ms; of a dry limit; the longest, which is a quarter longer at times; of a rate. */
 const SILENCE = 100;
@@ -33,8 +36,17 @@ export const isDust = ({ lease }: Stock, units: number): boolean =>
 export const isHushed = (stock: Stock, units: Units, until: number, mono: number): boolean =>
   stock.dry &&
   until > mono &&
+  stock.listedUntil > mono && // (SK5)
   (units > stock.shown || mono > stock.shownAt + NEWS) &&
   free(stock.lease) < units; // (SK1)
+
+/** When asking for so much is worth its while again: less than that was there a moment ago, and a hint will come. */
+export const newsAt = (stock: Stock, units: Units, mono: number): number => {
+  const isThere = units <= Math.max(stock.shown, free(stock.lease));
+  return isThere || stock.listedUntil <= mono || stock.lease.view.rate
+    ? mono
+    : stock.shownAt + OUTDATED;
+};
 
 /** Nothing is to be learnt from asking for so much now. */
 export const isRefused = (stock: Stock, units: Units, mono: number): boolean =>
@@ -44,7 +56,15 @@ export const isRefused = (stock: Stock, units: Units, mono: number): boolean =>
 
 const isVain = (stock: Stock, units: Units, mono: number): boolean =>
   isHushed(stock, units, stock.quietUntil, mono) ||
-  (!stock.dry && stock.quietUntil > mono && units >= stock.quietFrom && free(stock.lease) < units); // (SK1)
+  (!stock.dry &&
+    stock.quietUntil > mono &&
+    units >= stock.quietFrom &&
+    (stock.listedUntil > mono || comesWithTime(stock, mono)) && // (SK5)
+    free(stock.lease) < units); // (SK1)
+
+/** No hint tells of it. */
+const comesWithTime = ({ lease, learningUntil }: Stock, mono: number): boolean =>
+  lease.spec.kind === "rate" || learningUntil > mono;
 
 /** Somebody has waited for `units` in vain. */
 export function noteRefusal(state: HolderState, stock: Stock, units: Units): void {
@@ -64,20 +84,19 @@ export function noteRefusal(state: HolderState, stock: Stock, units: Units): voi
 
 /** Somebody is woken: so many units are there. */
 export function hearNews(state: HolderState, stock: Stock, units: Units, isOurs: boolean): void {
-  const isMuch = !isDust(stock, units);
-  if (!isOurs && !isMuch) return;
   stock.shown = units;
   stock.shownAt = state.now.mono;
   if (isOurs) {
-    if (isMuch || !stock.dry) endSilence(stock);
-    stock.shortUntil = -Infinity; // our name is not at the store any more
-  } else if (stock.dry) stock.quietFrom = Math.max(stock.shortFrom, units + 1); // it still is, for that much
-  if (isMuch) stock.dry = false; // (SK4)
+    endSilence(stock);
+    stock.shortUntil = -Infinity;
+  } else if (stock.dry) stock.quietFrom = Math.max(stock.shortFrom, units + 1); // listed for that much
+  stock.dry = false; // (SK4)
 }
 
 /** Nothing is known any more of what would be refused. */
 export function endSilence(stock: Stock): void {
   stock.quietUntil = -Infinity;
+  stock.listedUntil = -Infinity;
 }
 
 /** Something was granted. */

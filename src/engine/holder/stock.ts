@@ -72,6 +72,8 @@ export interface Stock extends Timed {
   backoff: number;
   /** Dry: nobody asks before this for more than was shown. */
   hushUntil: number;
+  /** Until then our name is at the store, and a hint comes when units come back. */
+  listedUntil: number;
   /** Who asks as much would hear the same before this. */
   shortUntil: number;
   shortFrom: Units;
@@ -131,6 +133,7 @@ export const newStock = (lease: Lease, uid: string, id: string, mono: number): S
   quietFrom: Infinity,
   backoff: 100,
   hushUntil: NEVER,
+  listedUntil: NEVER,
   shortUntil: NEVER,
   shortFrom: Infinity,
   waits: 0,
@@ -238,8 +241,21 @@ export function giveBack(stock: Stock, keep: Units): void {
 }
 
 /** Units that the horizon is expected to ask for. */
-export const ahead = (stock: Stock, reach: number, mono: number): Units =>
-  forecast(stock.demand, reach, Math.max(HORIZON, stock.horizon), mono);
+export function ahead(stock: Stock, reach: number, mono: number): Units {
+  const { demand, lease, horizon } = stock;
+  const units = forecast(demand, reach, Math.max(HORIZON, horizon), mono);
+  return lease.spec.kind === "budget" ? Math.min(units, atStake(stock, mono)) : units;
+}
+
+/**
+ * The most that is kept in stock of a budget: if this process dies it counts as spent (S27). Three seconds of its
+ * demand or a hundredth of what is left, whichever is more, and never more than half of what is left.
+ */
+function atStake({ demand, lease }: Stock, mono: number): Units {
+  const left = Math.max(0, lease.view.available);
+  const most = Math.max(demandAt(demand, mono) * 3_000, left / 100);
+  return Math.floor(Math.min(most, left / 2));
+}
 
 export interface Asking {
   /** Target for what is out, beyond what reservations hold; 0: no more than there is. */

@@ -31,6 +31,8 @@ const LEAD = 20;
 /** Free units of a ledger in direct mode go back after about this long; a rest that is not worth it later. */
 const COALESCE = 50;
 const KEEP_REST = 1_000;
+/** What a recall has left here goes too after so long, if it is still there. */
+const KEPT = 100;
 /** A rate that is short learns of refunds so soon, ms. */
 const REFUND = 100;
 /** An ask that was not answered with what was hoped for is not repeated before, ms. */
@@ -54,9 +56,11 @@ export function tend(state: HolderState, stock: Stock): Part | undefined {
   }
   if (stock.waits > 0 && !stock.forced && !stock.dry) return undefined;
   if (stock.giveAt > 0 && mono >= stock.giveAt) {
-    stock.giveAt = 0;
-    if (free(stock.lease) - stock.giveKeep >= 1) {
-      giveBack(stock, stock.giveKeep);
+    const keep = stock.giveKeep;
+    stock.giveAt = keep > 0 ? mono + KEPT : 0; // (UK5)
+    stock.giveKeep = 0;
+    if (free(stock.lease) - keep >= 1) {
+      giveBack(stock, keep);
       return settle;
     }
   }

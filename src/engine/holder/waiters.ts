@@ -12,7 +12,7 @@
 import type { Units } from "../../core/units.ts";
 import { available, free } from "../lease.ts";
 import { send, type Part } from "./exchange.ts";
-import { isHushed, isRefused, noteRefusal } from "./scarcity.ts";
+import { isHushed, isRefused, newsAt, noteRefusal } from "./scarcity.ts";
 import { isLost, storeTime, type HolderState, type Waiting } from "./state.ts";
 import { ahead, giveBack, isBooked, isLasting, outOf, ripen, type Stock } from "./stock.ts";
 
@@ -117,6 +117,10 @@ export function askForWaiters(state: HolderState): void {
         (units > 0 && isHushed(stock, units, stock.hushUntil, state.now.mono)),
     );
     if (mustWait) continue; // (WA4)
+    for (const { stock, units } of short) {
+      waiting.retryAt = Math.max(waiting.retryAt, newsAt(stock, units, state.now.mono));
+    }
+    if (waiting.retryAt > state.now.mono) continue;
     for (const { stock } of short) taken.add(stock);
     for (const parts of byShard(short.map((want) => partFor(state, want)))) {
       send(state, parts, waiting); // (WA3)

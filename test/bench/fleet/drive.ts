@@ -175,7 +175,7 @@ function begin(run: Run, index: number, replica: Replica): void {
   if (work.isBursty) run.at(exponential(rng, 3_000), toggle);
   const next = (): void => {
     const rate = isOn ? work.rate(index, run.now()) : 0;
-    const pause = rate > 0 ? exponential(rng, 1_000 / rate) : 500;
+    const pause = rate > 0 ? exponential(rng, 1_000 / rate) : 50;
     run.at(Math.min(pause, 500), () => {
       if (run.now() >= work.lasts) return;
       if (rate > 0 && pause <= 500) ask(run, replica);

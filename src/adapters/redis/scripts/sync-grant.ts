@@ -78,7 +78,7 @@ local function offer(l, r, b)
 end
 
 -- waiting.ts
-local WAITERS_MAX, CRUMB, RECALL_MS, RECALL_AGAIN_MS = 256, 8000, 25, 200
+local WAITERS_MAX, CRUMB, RECALL_MS, RECALL_AGAIN_MS = 256, 2000, 25, 200
 local hints = {}
 local function name_of(b) return string.match(b.key, ':L:(.*)$') end
 
