@@ -1,7 +1,7 @@
 /** A store of several servers: failover by Sentinel, and in a Cluster failover and a slot that moves, under load. */
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { shardOf, tagOf } from "../../src/adapters/redis/keys.ts";
-import { endure } from "../support/endurance.ts";
+import { endure, type Ordeal } from "../support/endurance.ts";
 import { startFleet, type Fleet } from "../support/fleet-sidecars.ts";
 import { noRedis, redisCli } from "../support/redis-client.ts";
 import { startRedisCluster, type RedisCluster } from "../support/redis-cluster.ts";
@@ -30,11 +30,15 @@ afterEach(async () => {
   await servers?.stop();
 });
 
-async function survive(url: string, confirm: string, lose: () => Promise<unknown>): Promise<void> {
+async function survive(
+  url: string,
+  confirm: string,
+  ordeal: Pick<Ordeal, "lose" | "restore">,
+): Promise<void> {
   const args = ["--drain-timeout", "30s", "--confirm", confirm];
   fleet = await startFleet({ policy: POLICY, store: url, args });
   const limits = { fleet, tenant: "acme", budget: BUDGET };
-  const { charged } = await endure(limits, { lose, promisedMs: PROMISED });
+  const { charged } = await endure(limits, { ...ordeal, isShort: true, promisedMs: PROMISED });
   expect(charged).toBeGreaterThan(0);
 }
 
@@ -44,10 +48,10 @@ test.for(["auto", "strict"])(
   async (confirm) => {
     const set = await startRedisSet();
     servers = set;
-    await survive(set.url, confirm, async () => {
-      const before = await set.primaryPort();
-      await set.servers.find(({ port }) => port === before)?.kill();
-      await until(async () => (await set.primaryPort()) !== before);
+    const before = await set.primaryPort();
+    await survive(set.url, confirm, {
+      lose: async () => set.servers.find(({ port }) => port === before)?.kill(),
+      restore: () => until(async () => (await set.primaryPort()) !== before),
     });
     expect(fleet?.members.length).toBe(3);
   },
@@ -83,10 +87,11 @@ test("CLUSTER FAILOVER of the server that has the shard", { timeout: 600_000 }, 
   const cluster = await startRedisCluster();
   servers = cluster;
   const { from, replica } = await endsOf(cluster);
-  await survive(cluster.url, "auto", async () => {
+  const lose = async (): Promise<void> => {
     await redisCli(replica.port, "CLUSTER", "FAILOVER");
     await until(async () => (await cluster.ownerOf(KEY)) !== from);
-  });
+  };
+  await survive(cluster.url, "auto", { lose });
   expect(await cluster.ownerOf(KEY)).toBe(replica);
 });
 
@@ -95,7 +100,7 @@ test("the shard's slot moves to another server, key by key", { timeout: 600_000 
   servers = cluster;
   const { from, other, slot } = await endsOf(cluster);
   const idOf = ({ port }: RedisServer): Promise<string> => redisCli(port, "CLUSTER", "MYID");
-  await survive(cluster.url, "auto", async () => {
+  const lose = async (): Promise<void> => {
     const [source, target] = [await idOf(from), await idOf(other)];
     await redisCli(other.port, "CLUSTER", "SETSLOT", slot, "IMPORTING", source);
     await redisCli(from.port, "CLUSTER", "SETSLOT", slot, "MIGRATING", target);
@@ -107,6 +112,7 @@ test("the shard's slot moves to another server, key by key", { timeout: 600_000 
     }
     await redisCli(other.port, "CLUSTER", "SETSLOT", slot, "NODE", target);
     await redisCli(from.port, "CLUSTER", "SETSLOT", slot, "NODE", target);
-  });
+  };
+  await survive(cluster.url, "auto", { lose });
   expect(await cluster.ownerOf(KEY)).toBe(other);
 });
