@@ -199,6 +199,7 @@ export function createHolder(options: HolderOptions): Funds {
           endSilence(stock); // hints may have been lost
         }
         for (const sent of state.sent) {
+          sent.attempts = 0; // one that is still under way fails soon, and is not to wait for long then
           if (sent.slot >= 0) state.resends.move(sent, state.now.mono);
         }
       }),
