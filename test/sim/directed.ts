@@ -99,14 +99,14 @@ const SCHEDULES: Readonly<Record<Direction, (stage: Stage, p: Process, q: Proces
       );
     }
   },
-  /** Live slots, and the promoted node's clock is ahead by more than a lease. */
+  /** Live slots, and the promoted node's clock is ahead by more than a lease, less than the ledger's life. */
   ahead(stage, p, q) {
     const { at, ask, every } = stagehands(stage);
     const { chance, cluster } = stage;
     const slot = { useMs: 450, ttlMs: 700 };
     every(200, 4_000, 30, () => ask(p, "slots", 0, { ...slot, waitMs: 30 }));
     at(1_500 + chance.below(500), () => {
-      cluster.failover({ lost: 0, downMs: 50, skew: 1_800 + chance.below(1_000) });
+      cluster.failover({ lost: 0, downMs: 50, skew: 1_850 + chance.below(350) });
       every(40, 1_500, 5, () => ask(q, "slots", 0, { ...slot, waitMs: 200 }));
     });
   },

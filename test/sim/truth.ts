@@ -334,7 +334,7 @@ export function createTruth(options: {
     purged(name) {
       tick();
       const account = accounts.get(name);
-      if (!account) return false;
+      if (account?.kind !== "budget") return false; // others are told of by who holds them
       account.charged = 0;
       account.overage = 0;
       account.excess = 0;
