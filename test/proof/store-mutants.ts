@@ -60,8 +60,8 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     name: "noPurgeLife",
     rule: "SH6",
     file: SHARD,
-    find: "Math.max(block.lifeMs, block.openMs + ttlMs + graceMs)",
-    replace: "block.lifeMs",
+    find: "Math.max(lifeMs, openMs + terms.ttlMs + terms.graceMs)",
+    replace: "lifeMs",
   },
   {
     name: "forfeitBack",

@@ -225,6 +225,7 @@ function settle({ shard, message, history }: Call, { block, ledger, known }: Wor
   const record = known ?? openRecord(ledger, block, message.holder);
   const status = statusOf(ledger, record, block, message.holder);
   const work = { block, ledger, known, record, status };
+  if (status === "ok") ledger.lifeEnd = Math.max(ledger.lifeEnd, lifeOf(message, block, now));
   const family = openFamily(shard, block.spec);
   if (family) fromFamily(family, ledger, now);
   // A repetition renews, too: so whoever waits for its confirmation has a write to wait for.
@@ -276,6 +277,11 @@ function expiryOf({ terms }: SyncMessage, { spec, openMs }: SyncBlock, now: Epoc
   return atMost(now + silence + terms.graceMs);
 }
 
+/** As long as it is said to live, and longer than every lease on it (SH6). */
+function lifeOf({ terms }: SyncMessage, { lifeMs, openMs }: SyncBlock, now: EpochMs): EpochMs {
+  return atMost(now + Math.max(lifeMs, openMs + terms.ttlMs + terms.graceMs));
+}
+
 /** What a block is given, and the hints that follow from it. */
 function grantAll(
   call: Call,
@@ -321,9 +327,6 @@ function conclude(call: Call, work: Settled, grant: Units, lacking: Units): Hint
   if (block.close !== 2) record.expiresAt = expiryOf(message, block, now);
   closeRecord(ledger, record, block, now);
   ledger.version += 1;
-  const { ttlMs, graceMs } = message.terms;
-  const outlives = Math.max(block.lifeMs, block.openMs + ttlMs + graceMs); // (SH6)
-  ledger.lifeEnd = Math.max(ledger.lifeEnd, atMost(now + outlives));
   const family = openFamily(shard, block.spec);
   if (family) toFamily(family, ledger);
   return hints;

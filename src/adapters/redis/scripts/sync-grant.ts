@@ -147,7 +147,6 @@ for _, b in ipairs(blocks) do
       r.state, r.expires_at = 'closed', now + FOLD_MS
     elseif b.close == 1 then hear_demand(l, r, 0, 0) end
     l.version = l.version + 1
-    l.life_end = max(l.life_end, at_most(now + max(b.life_ms, b.open_ms + ttl + grace)))
     local family = family_of(b)
     if family then to_family(family, l, label_of(b.key)) end
   end

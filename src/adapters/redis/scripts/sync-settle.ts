@@ -138,6 +138,9 @@ for _, b in ipairs(blocks) do
   if b.seq > r.seq then b.status = 'ok'
   elseif b.seq == r.seq and not is_forfeited(l, r) then b.status = 'duplicate'
   else b.status = 'stale' end
+  if b.status == 'ok' then
+    l.life_end = max(l.life_end, at_most(now + max(b.life_ms, b.open_ms + ttl + grace)))
+  end
   local family = family_of(b)
   if family then from_family(family, l, label_of(b.key), now) end
   if b.status == 'duplicate' and r.state == 'live' then r.expires_at = expiry_of(b) end

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { LedgerSpec } from "../../../../src/core/lease/ledger.ts";
 import type { SyncBlock } from "../../../../src/core/lease/message.ts";
 import { aLedgerSpec } from "../../../support/ledgers.ts";
-import { leaseId, playShard } from "../../../support/shard-player.ts";
+import { aSyncBlock, aSyncMessage, leaseId, playShard } from "../../../support/shard-player.ts";
 
 const PERIOD_MS = 20_000;
 const FAMILY = "acme\0tokens";
@@ -77,6 +77,17 @@ describe("what passes into the next period", () => {
     at(2);
     player.say({ holder: leaseId(2), spec: period(1, { rollover: 500 }), spent: 20, beyond: 20 });
     expect(at(2).available).toBe(100 + 60 + 80);
+  });
+
+  test("FM1: periods that are opened by one message know each other", () => {
+    const { player } = playPeriods({});
+    const blocks = [0, 1, 2].map((n) => {
+      return aSyncBlock({ holder: leaseId(n + 1), spec: period(n, { rollover: 500 }) });
+    });
+    player.now = 3 * PERIOD_MS;
+    const { blocks: answers } = player.send(aSyncMessage(blocks));
+    expect(answers.map(({ view }) => view.available)).toEqual([100, 200, 300]);
+    expect(player.shard.families.get(FAMILY)?.members).toHaveLength(3);
   });
 
   test("FM1: an edit of the rollover holds for what is carried already", () => {
