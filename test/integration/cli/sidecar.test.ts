@@ -78,6 +78,20 @@ describe("imprest sidecar", () => {
     },
   );
 
+  it("starts over with a heap of its size, in its own place", async () => {
+    const before = `
+      import { writeSync } from "node:fs";
+      const heap = process.execArgv.filter((flag) => flag.startsWith("--max-semi"));
+      writeSync(1, JSON.stringify({ pid: process.pid, heap }) + "\\n");
+    `;
+    const sidecar = start([], { before });
+    await sidecar.logged("serving");
+    const [first = "", again = ""] = sidecar.printed.stdout.split("\n");
+    const { pid } = JSON.parse(first) as { readonly pid: number };
+    expect(JSON.parse(first)).toEqual({ pid, heap: [] });
+    expect(JSON.parse(again)).toEqual({ pid, heap: ["--max-semi-space-size=4"] });
+  });
+
   it("ends at once with 1 on a second signal, whatever is still open", async () => {
     const sidecar = start(["--drain-timeout", "1h"]);
     await sidecar.logged("serving");
@@ -123,9 +137,12 @@ describe("imprest sidecar", () => {
 describe("imprest sidecar exits 2 and starts nothing where", () => {
   it("the configuration is wrong, and tells all of it", async () => {
     const env = { IMPREST_WAIT: "soon", KUBERNETES_SERVICE_HOST: "10.96.0.1" };
-    const { status, stdout, stderr } = await runCommand(words("--jwt-issuer", "https://i", "--listne", "x"), {
-      env,
-    });
+    const { status, stdout, stderr } = await runCommand(
+      words("--jwt-issuer", "https://i", "--listne", "x"),
+      {
+        env,
+      },
+    );
     expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
     for (const said of [
       "--listne",
