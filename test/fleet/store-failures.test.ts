@@ -37,6 +37,12 @@ const CASES: readonly Case[] = [
     restore: () => redis.restart(),
     promisedMs: 15_000,
   },
+  {
+    name: "killed, and back empty",
+    lose: () => redis.kill(),
+    restore: () => redis.restart(),
+    promisedMs: 15_000,
+  },
   { name: "flushed", lose: () => ask("FLUSHALL"), promisedMs: 15_000 },
   {
     name: "out of memory",

@@ -86,8 +86,9 @@ export function audit(books: Books, limit: number, idleMs: number): Audit {
   const long = Math.max(idleMs, 4_000);
   const falseRefusals = refusals.filter(
     ({ at, units }) =>
-      leastIdle(idle, at - idleMs, at) >= units + limit / 1000 ||
-      leastIdle(idle, at - long, at) >= units,
+      idleMs < Infinity &&
+      (leastIdle(idle, at - idleMs, at) >= units + limit / 1000 ||
+        leastIdle(idle, at - long, at) >= units),
   );
   return { most, surely, perhaps, falseRefusals };
 }

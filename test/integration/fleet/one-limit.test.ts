@@ -84,7 +84,7 @@ describe("a hard budget", () => {
   );
 });
 
-const SECONDS = 8;
+const SECONDS = 4;
 
 test("a rate admits no more than an ideal bucket, and all of that (S13)", async () => {
   const forMs = SECONDS * 1_000;
