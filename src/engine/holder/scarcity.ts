@@ -3,7 +3,7 @@
  *
  * Whoever is refused leaves his name at the store and is silent: nobody here asks for as much again until a hint
  * says that units came back, or 1 to 4 s are over. Dry: what is left is dust, less than a two-thousandth of the
- * limit. Then nobody asks for anything more than an answer has shown within the last 150 ms.
+ * limit. Then nobody asks for anything more than an answer has shown.
  *
  *   SK1  Units that are here, or on their way back from here, are never refused by what was heard before.
  *   SK2  A store that is learning has refused nothing: that silence ends with the learning.
@@ -17,8 +17,6 @@ import { available, comingBack, free } from "../lease.ts";
 import { about, type HolderState } from "./state.ts";
 import type { Stock } from "./stock.ts";
 
-/** How long a figure that was shown is worth asking for, ms. */
-const NEWS = 150;
 /** A waiter whose name is at the store tries again after so long though no hint came: for less than his name says. */
 const OUTDATED = 60;
 /** Of a limit: less is not chased, and the store wakes nobody for it. */
@@ -37,7 +35,7 @@ export const isHushed = (stock: Stock, units: Units, until: number, mono: number
   stock.dry &&
   until > mono &&
   stock.listedUntil > mono && // (SK5)
-  (units > stock.shown || mono > stock.shownAt + NEWS) &&
+  units > stock.shown &&
   free(stock.lease) < units; // (SK1)
 
 /** When asking for so much is worth its while again: less than that was there a moment ago, and a hint will come. */
@@ -51,6 +49,7 @@ export const newsAt = (stock: Stock, units: Units, mono: number): number => {
 /** Nothing is to be learnt from asking for so much now. */
 export const isRefused = (stock: Stock, units: Units, mono: number): boolean =>
   comingBack(stock.lease) === 0 &&
+  stock.toldVersion >= stock.lease.spec.version && // other numbers, another answer
   isVain(stock, units, mono) &&
   (stock.lease.spec.kind !== "rate" || units > available(stock.lease, mono)); // (SK3)
 

@@ -76,6 +76,7 @@ export function isHopeless(
 ): boolean {
   const { lease } = stock;
   if (units === 0 || !stock.heard || stock.learningUntil > now.mono || stock.inFlight) return false;
+  if (stock.toldVersion < lease.spec.version) return false;
   const elsewhere = Math.max(0, lease.view.out - outOf(stock));
   return units > available(lease, now.mono) + elsewhere;
 }

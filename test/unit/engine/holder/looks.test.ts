@@ -1,0 +1,141 @@
+/** What a sidecar of a fleet says of limits that it holds nothing of, and what it leaves behind when it goes. */
+import { describe, expect, test } from "vitest";
+import { isRejection, type Rejection } from "../../../../src/core/rejection.ts";
+import type { Answer, Balance, Verdict } from "../../../../src/core/verdict.ts";
+import { aCheck, aCommit, aConsume, aReserve } from "../../../support/builders.ts";
+import { aPolicy } from "../../../support/engine-harness.ts";
+import { fleetOf, type FleetHarness, type Pending } from "../../../support/fleet-harness.ts";
+
+const policy = (units: number, { mode = "enforce", revision = 1 } = {}): string => `
+revision: ${revision}
+tenants:
+  acme:
+    uid: acme-1
+    limits:
+      - { name: money, meter: usd_micros, mode: ${mode}, budget: { units: ${units}, period: month } }
+`;
+const dollars = (units: number) => ({ amounts: { usd_micros: units } });
+
+function verdictOf(pending: Pending<Answer> | undefined): Verdict {
+  const answer = pending?.answer;
+  if (!answer || isRejection(answer) || !("verdict" in answer)) throw new Error("no verdict");
+  return answer.verdict;
+}
+const moneyOf = (pending: Pending<readonly Balance[]> | undefined): Balance | undefined => {
+  const answer: readonly Balance[] | Rejection | undefined = pending?.answer;
+  return answer && !isRejection(answer) ? answer[0] : undefined;
+};
+const ledgersOf = ({ shards }: FleetHarness) =>
+  [...shards.values()].flatMap(({ ledgers }) => [...ledgers.values()]);
+
+describe("a look", () => {
+  test("S31: Check where nothing is held reads the store, says so, and creates nothing", () => {
+    const fleet = fleetOf(policy(1_000));
+    const [one, two] = fleet.replicas;
+    one?.run(aConsume(dollars(900)));
+    fleet.clock.advance(10_000);
+    const messages = fleet.counted.messages;
+    const [small, large] = [two?.run(aCheck(dollars(100))), two?.run(aCheck(dollars(101)))];
+    fleet.clock.advance(20);
+    expect([verdictOf(small).decision, verdictOf(small).source]).toEqual(["allow", "store"]);
+    expect(verdictOf(large).denial?.reason).toBe("BUDGET_EXHAUSTED");
+    expect(fleet.counted.messages).toBe(messages);
+    expect(ledgersOf(fleet)[0]?.records.size).toBe(1);
+    expect(two?.engine.liveBuckets()).toBe(0);
+  });
+
+  test("S31: a ledger that nobody has used is whole, and is not made by being looked at", () => {
+    const fleet = fleetOf(policy(1_000));
+    const seen = fleet.replicas[0]?.balances({});
+    fleet.clock.advance(20);
+    expect(moneyOf(seen)?.remainingUnits).toBe(1_000);
+    expect(ledgersOf(fleet)).toEqual([]);
+  });
+
+  test("S30: a refreshed balance knows what another sidecar has spent; remaining is what all of them left", () => {
+    const fleet = fleetOf(policy(1_000));
+    const [one, two] = fleet.replicas;
+    two?.run(aConsume(dollars(10)));
+    fleet.clock.advance(3_000);
+    one?.run(aConsume(dollars(500)));
+    fleet.clock.advance(10_000);
+    const fresh = two?.balances({}, true);
+    fleet.clock.advance(50);
+    const { spentUnits, leasedUnits, remainingUnits, localAvailableUnits } = moneyOf(fresh) ?? {};
+    expect([spentUnits, remainingUnits]).toEqual([510, 490]);
+    expect(1_000 - 510 - (leasedUnits ?? 0) + (localAvailableUnits ?? 0)).toBe(490);
+  });
+});
+
+describe("limits that refuse nothing", () => {
+  test.each(["soft", "shadow"])(
+    "S10a, S11: %s counts past its end, and what it counts is seen by all",
+    (mode) => {
+      const fleet = fleetOf(policy(100, { mode }));
+      const [one, two] = fleet.replicas;
+      const admitted = one?.run(aConsume(dollars(150)));
+      fleet.clock.advance(10_000);
+      expect(verdictOf(admitted).decision).toBe("allow");
+      const after = two?.run(aConsume(dollars(10)));
+      fleet.clock.advance(10_000);
+      expect(verdictOf(after).decision).toBe("allow");
+      expect(ledgersOf(fleet)[0]?.settled).toBe(160);
+      expect(ledgersOf(fleet)[0]?.out).toBe(0);
+    },
+  );
+});
+
+test("a limit that was raised lets the next request through, however it was refused before", () => {
+  const fleet = fleetOf(policy(100));
+  const [one, two] = fleet.replicas;
+  one?.run(aReserve(dollars(100)));
+  fleet.clock.advance(100);
+  for (let i = 0; i < 5; i++) {
+    const refused = two?.run(aReserve(dollars(60)));
+    fleet.clock.advance(300);
+    expect(verdictOf(refused).decision).toBe("deny");
+  }
+  for (const { engine } of fleet.replicas) {
+    engine.reload(aPolicy(policy(1_000, { revision: 2 })));
+  }
+  const admitted = two?.run(aReserve(dollars(60)));
+  fleet.clock.advance(10);
+  expect(verdictOf(admitted).decision).toBe("allow");
+});
+
+test("S27: a drain settles what is open and gives all back: the others can use it at once", async () => {
+  const fleet = fleetOf(policy(1_000));
+  const [one, two] = fleet.replicas;
+  const reserved = one?.run(aReserve(dollars(300)));
+  one?.run(aConsume(dollars(100)));
+  fleet.clock.advance(50);
+  const answer = reserved?.answer;
+  if (!answer || isRejection(answer) || answer.op !== "reserve") throw new Error("not reserved");
+  one?.run(aCommit(answer.reservationId, { ...dollars(200), partial: true }));
+  one?.run(aReserve(dollars(50)));
+  const drained = one?.engine.drain();
+  fleet.clock.advance(50);
+  await drained;
+  const [ledger] = ledgersOf(fleet);
+  expect([ledger?.settled, ledger?.out, ledger?.live]).toEqual([300, 0, 0]);
+  const rest = two?.run(aReserve(dollars(700)));
+  fleet.clock.advance(50);
+  expect(verdictOf(rest).decision).toBe("allow");
+});
+
+test("S17: an exhausted limit of one tenant costs the others nothing", () => {
+  const fleet = fleetOf(`
+revision: 1
+tenants:
+  acme: { uid: acme-1, limits: [{ name: money, meter: usd_micros, budget: { units: 100, period: month } }] }
+  globex: { uid: globex-1, limits: [{ name: money, meter: usd_micros, budget: { units: 1000000, period: month } }] }
+`);
+  const [one] = fleet.replicas;
+  for (let i = 0; i < 2_000; i++) {
+    one?.run(aReserve({ ...dollars(10), subject: { tenant: "acme" } }));
+    const other = one?.run(aConsume({ ...dollars(10), subject: { tenant: "globex" } }));
+    fleet.clock.advance(5);
+    expect(verdictOf(other).decision).toBe("allow");
+    if (i > 10) expect(verdictOf(other).source).toBe("lease");
+  }
+});
