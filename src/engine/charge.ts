@@ -78,13 +78,15 @@ export function worthWaiting(
   units: Units,
 ): Units {
   const { ticket, now } = turn;
-  if (!ticket) return core.funds.couldCover(lease, units) ? units : 0;
-  if (limit.rule.overage !== "cap" || ticket.isPartial) return 0;
+  if (!ticket && core.funds.couldCover(lease, units)) return units;
+  if (limit.rule.overage !== "cap" || ticket?.isPartial) return 0;
   const left = Math.min(units, available(lease, now.mono));
   if (left <= free(lease) || !core.funds.couldCover(lease, left)) return 0;
-  ticket.isPartial = true;
-  ticket.isOver = false;
-  ticket.until = Infinity;
+  if (ticket) {
+    ticket.isPartial = true;
+    ticket.isOver = false;
+    ticket.until = Infinity;
+  }
   return left;
 }
 

@@ -9,7 +9,7 @@ import { isFault, type Asking, type Lack, type Outcome } from "../funds.ts";
 import type { Ticket, Turn, Wait } from "../turn.ts";
 import { arrive } from "./demand.ts";
 import { isRefused } from "./scarcity.ts";
-import { isLost, patience, type HolderState } from "./state.ts";
+import { isLost, patience, type HolderState, type Waiting } from "./state.ts";
 import { isLasting, type Stock } from "./stock.ts";
 import { fitsHere, isHopeless, isShort } from "./waiters.ts";
 
@@ -87,6 +87,12 @@ export function look(
       }),
     );
   }
+}
+
+/** Whether waiting could bring so many units. */
+export function couldCover(state: HolderState, want: Waiting["wants"][number]): boolean {
+  if (isLost(state) || isRefused(want.stock, want.units, state.now.mono)) return false;
+  return !isShort(state, want) || !isHopeless(state, want);
 }
 
 /** Why units are not here, after {@link ask} said that they are short. */

@@ -27,10 +27,10 @@ import type { Now } from "../now.ts";
 import { giveUp, register, resendDue, send, type Part, type Sent } from "./exchange.ts";
 import { countFallback, mayFallBack } from "./fallback.ts";
 import { createLeaseIds, heirOf, newHolder } from "./identity.ts";
-import { endSilence, hearNews, isRefused } from "./scarcity.ts";
+import { endSilence, hearNews } from "./scarcity.ts";
 import { isLost, type HolderState } from "./state.ts";
 import { freeze, isLasting, newStock, ripen, type Stock } from "./stock.ts";
-import { ask, enqueue, look, nextOfWaiters, uidOf, whyNot } from "./asking.ts";
+import { ask, couldCover, enqueue, look, nextOfWaiters, uidOf, whyNot } from "./asking.ts";
 import { createStoreClock } from "./store-clock.ts";
 import { createHolderKeeper, nameOf, predecessor, retireAll, succeed } from "./succession.ts";
 import { askForWaiters, byShard, serve, wakeWaiters } from "./waiters.ts";
@@ -225,8 +225,7 @@ export function createHolder(options: HolderOptions): Funds {
       state.touched.add(stock);
       return Math.min(units, free(lease));
     },
-    couldCover: (lease, units) =>
-      !isLost(state) && !isRefused(stockOf(lease), units, state.now.mono),
+    couldCover: (lease, units) => couldCover(state, { stock: stockOf(lease), units }),
     peek: () => undefined,
     touch: (lease) => void state.touched.add(stockOf(lease)),
     prolong(lease, ttlMs) {
