@@ -55,6 +55,26 @@ describe("upkeep", () => {
     ]);
   });
 
+  test("S27: what a process could take with it is bounded by its demand, and by half of what is left", () => {
+    for (const [capacity, units] of [
+      [25_000_000, 5_000_000],
+      [500_000_000, 5_000_000],
+      [1_000, 400],
+    ] as const) {
+      const h = holderWith();
+      const lease = h.lease({ key: "a", capacity });
+      h.wait(lease, units);
+      h.answerAll();
+      const demand = units * Math.LN2 * 3;
+      const left = capacity - units;
+      const most = Math.max(demand, capacity / 100);
+      expect(lease.reserved).toBe(units);
+      expect(free(lease)).toBeLessThanOrEqual(
+        Math.min(most, Math.max(left / 2, capacity / 2 - units)),
+      );
+    }
+  });
+
   test("UK3: what was settled is told within the horizon, and what is out is renewed", () => {
     const h = holderWith();
     const lease = busy(h);
