@@ -51,9 +51,10 @@ export function offer(
   block: SyncBlock,
   now: EpochMs,
 ): Offer {
+  const wanted = Math.max(0, block.want - outOf(record));
+  const need = Math.min(block.need, wanted);
   const countable = Math.max(0, MAX_UNITS - record.granted - record.beyond);
-  const lacking = Math.min(Math.max(0, block.want - outOf(record)), countable);
-  const need = Math.min(block.need, lacking);
+  const lacking = Math.min(wanted, countable);
   const none = { need, grant: 0, horizonMs: KEEP, fromMs: 0, toMs: 0 };
   if (block.close > 0 || learningMs(ledger, now) > 0) return none; // (OF2)
   const free = available(accountOf(ledger, now));

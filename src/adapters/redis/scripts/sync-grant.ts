@@ -61,9 +61,9 @@ local function offer_of_rate(l, b, o, lacking)
 end
 
 local function offer(l, r, b)
-  local countable = max(0, MAX - r.granted - r.beyond)
-  local lacking = min(max(0, b.want - out_of(r)), countable)
-  local o = { need = min(b.need, lacking), grant = 0, horizon = -1, from = 0, to = 0 }
+  local wanted = max(0, b.want - out_of(r))
+  local lacking = min(wanted, max(0, MAX - r.granted - r.beyond))
+  local o = { need = min(b.need, wanted), grant = 0, horizon = -1, from = 0, to = 0 }
   if b.close > 0 or learning_ms(l) > 0 then return o end
   if l.kind == 'rate' then
     offer_of_rate(l, b, o, lacking)

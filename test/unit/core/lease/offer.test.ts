@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
+import { MAX_UNITS } from "../../../../src/core/units.ts";
 import { aLedgerSpec, aRateSpec } from "../../../support/ledgers.ts";
-import { leaseId, playShard } from "../../../support/shard-player.ts";
+import { aSyncBlock, aSyncMessage, leaseId, playShard } from "../../../support/shard-player.ts";
 
 const other = { holder: leaseId(2) };
 
@@ -39,6 +40,20 @@ describe("what is offered of a budget", () => {
     const { say } = playShard(spec);
     say({ want: 50, need: 50 });
     expect(say({ want: 50, need: 50 })).toMatchObject({ grant: 0, granted: 50 });
+  });
+
+  test("OF1: who has no room left in its totals is refused, with all that it asks for together", () => {
+    const { send } = playShard(spec);
+    const plenty = aLedgerSpec({ key: "acme/other", capacity: MAX_UNITS });
+    const full = { spec: aLedgerSpec({ kind: "slots", capacity: MAX_UNITS }), beyond: MAX_UNITS };
+    const asks = { want: MAX_UNITS, need: 5 };
+    const grants = send(
+      aSyncMessage([
+        aSyncBlock({ ...full, returned: MAX_UNITS, ...asks }),
+        aSyncBlock({ spec: plenty, ...other, want: 5, need: 5 }),
+      ]),
+    ).blocks.map(({ grant }) => grant);
+    expect(grants).toEqual([0, 0]);
   });
 
   test("the overdraft is there like units of the limit", () => {
