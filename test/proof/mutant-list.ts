@@ -309,7 +309,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: "partialKeepsExpiry",
     rule: "S22",
     file: "src/engine/settlement.ts",
-    find: "renew(core, reservation, turn.now.mono + reservation.ttlMs);",
+    find: "renew(core, turn.now, { reservation, deadline: turn.now.mono + reservation.ttlMs });",
     replace: ";",
   },
   {

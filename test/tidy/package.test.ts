@@ -20,7 +20,6 @@ const RUN_TIME: Readonly<Record<string, string>> = {
   "@grpc/grpc-js": "gRPC",
   "@grpc/proto-loader": "descriptors met at run time, for reflection",
   "@grpc/reflection": "server reflection",
-  "grpc-health-check": "grpc.health.v1",
   ioredis: "Redis and Valkey: single, Sentinel, Cluster, TLS",
   "js-yaml": "the policy document, and where in it an error lies",
   pino: "the log",
