@@ -85,11 +85,9 @@ export function noteRefusal(state: HolderState, stock: Stock, units: Units): voi
 export function hearNews(state: HolderState, stock: Stock, units: Units, isOurs: boolean): void {
   stock.shown = units;
   stock.shownAt = state.now.mono;
-  if (isOurs) {
-    endSilence(stock);
-    stock.shortUntil = -Infinity;
-  } else if (stock.dry) stock.quietFrom = Math.max(stock.shortFrom, units + 1); // listed for that much
-  stock.dry = false; // (SK4)
+  if (!isOurs) return; // whoever needs no more than that may ask (SK4)
+  endSilence(stock);
+  stock.shortUntil = -Infinity;
 }
 
 /** Nothing is known any more of what would be refused. */

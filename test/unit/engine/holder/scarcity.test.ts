@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Hint } from "../../../../src/core/lease/message.ts";
-import type { Lease } from "../../../../src/engine/lease.ts";
+import { unhold, type Lease } from "../../../../src/engine/lease.ts";
 import { holderWith, type HolderHarness } from "../../../support/holder-harness.ts";
 
 const CAPACITY = 1_000_000;
@@ -166,4 +166,23 @@ describe("a recall", () => {
     h.pass(6);
     expect(freeOf(lease)).toBe(0);
   });
+});
+
+test("UK2: what comes free of scarce ledgers of one shard goes back in one message", () => {
+  const h = holderWith();
+  const leases = ["a", "b"].map((key) => h.lease({ key, capacity: 100 }));
+  for (const lease of leases) {
+    h.wait(lease, 60);
+    h.answerAll();
+  }
+  for (const lease of leases) {
+    unhold(lease, 30);
+    h.holder.touch(lease);
+    h.pass(20);
+    h.answerAll();
+  }
+  const before = h.sent.length;
+  h.pass(60);
+  expect(h.sent.length).toBe(before + 1);
+  expect(h.sent.at(-1)?.blocks.map(({ returned }) => returned)).toEqual([30, 30]);
 });
