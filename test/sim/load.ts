@@ -10,8 +10,9 @@ import { aCheck, aCommit, aConsume, anExtend, aRelease, aReserve } from "../supp
 import { leastUnspent } from "./account.ts";
 import type { Agenda } from "./agenda.ts";
 import type { Chance } from "./chance.ts";
+import { drawAmounts, mostOf } from "./mix.ts";
 import { LIMITS, TENANTS, type LimitName } from "./scheme.ts";
-import { LOADED_MS, type Load, type Setting } from "./setting.ts";
+import { LOADED_MS, type Setting } from "./setting.ts";
 import type { Known, Owner, Truth } from "./truth.ts";
 
 /** A sidecar as its agents see it. */
@@ -55,28 +56,9 @@ export interface LoadOptions {
   readonly fail: (what: string) => void;
 }
 
-/** Chance that an operation is about each limit. */
-const MIX: Readonly<Record<Load, Readonly<Record<LimitName, number>>>> = {
-  month: { plat: 0.1, month: 1, dept: 0, once: 0, rate: 0, slots: 0 },
-  dept: { plat: 0.3, month: 0.7, dept: 0.7, once: 0, rate: 0, slots: 0 },
-  once: { plat: 0, month: 0.3, dept: 0, once: 1, rate: 0, slots: 0 },
-  rate: { plat: 0, month: 0.3, dept: 0, once: 0, rate: 1, slots: 0 },
-  slots: { plat: 0, month: 0.2, dept: 0, once: 0, rate: 0, slots: 1 },
-  mix: { plat: 0.3, month: 0.7, dept: 0.4, once: 0.3, rate: 0.4, slots: 0.4 },
-};
-const MOST: Readonly<Record<LimitName, number>> = {
-  plat: 20,
-  month: 40,
-  dept: 30,
-  once: 25,
-  rate: 4,
-  slots: 0,
-};
-
 const RETRY_MS = 30;
 const RETRIES_MAX = 60;
-/** Longer than any reservation lives, extensions included. */
-export const UNSURE_MS = 2_500;
+export const UNSURE_MS = 2_500; // longer than any reservation lives, extensions included
 /** R of S17: nobody waits longer for what lies idle. */
 const PATIENCE_MS = 250;
 
@@ -117,7 +99,6 @@ export function createLoad({ agenda, chance, setting, truth, fail }: LoadOptions
     lost: 0,
     early: 0,
   };
-  const mix = MIX[setting.load];
   let keys = 0;
   let isOver = false;
 
@@ -369,7 +350,7 @@ export function createLoad({ agenda, chance, setting, truth, fail }: LoadOptions
     const meters = known.parts.filter(({ meter }) => meter !== "");
     const add = meters.map(({ meter }) => ({
       meter,
-      units: chance.below(MOST[meter as LimitName] ?? 1),
+      units: chance.below(mostOf(meter)),
     }));
     const op = anExtend(known.id, { byMs, add: chance.chance(0.5) ? add : [] });
     member.submit(call(member, PATIENCE_MS), op, (answer) => {
@@ -381,10 +362,7 @@ export function createLoad({ agenda, chance, setting, truth, fail }: LoadOptions
   }
 
   function something(member: Member): void {
-    const amounts: Partial<Record<LimitName, number>> = {};
-    for (const name of LIMITS)
-      if (chance.chance(mix[name])) amounts[name] = chance.below(MOST[name]) + 1;
-    if (Object.keys(amounts).length === 0) amounts.dept = 1 + chance.below(MOST.dept);
+    const amounts = drawAmounts(chance, setting.load);
     ask(member, {
       tenant: chance.pick(TENANTS.slice(0, chance.chance(0.8) ? 1 : 2)),
       amounts,

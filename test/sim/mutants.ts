@@ -41,7 +41,8 @@ function tryOut({ name, where, load, stress }: Mutant): Promise<Tried> {
     child.on("close", () => {
       const [, seeds, violated] = /: (\d+) seeds, (\d+) violations;/.exec(output) ?? [];
       const by =
-        / seed \d+: (?:at [\d.]+ ms: )?(.*)/.exec(output)?.[1] ?? output.trim().slice(-300);
+        / seed \d+: (?:at [\d.]+ ms: )?(.*)/.exec(output)?.[1] ??
+        (seeds ? "" : output.trim().slice(-300));
       resolve({ seeds: Number(seeds ?? 0), violated: Number(violated ?? 0), by });
     });
   });

@@ -17,7 +17,6 @@
  * the journal, several nodes that hold different shards, and clocks that are wrong by more than they may be.
  */
 import { createCalendar } from "../../src/adapters/calendar/calendar.ts";
-import type { LedgerSpec } from "../../src/core/lease/ledger.ts";
 import { PLATFORM_UID } from "../../src/core/scope.ts";
 import { createAgenda } from "./agenda.ts";
 import { createChance } from "./chance.ts";
@@ -75,61 +74,61 @@ export interface RunResult {
   readonly hash: string;
 }
 
-export async function run(options: RunOptions): Promise<RunResult> {
-  const { seed, environment } = options;
-  const setting = drawSetting(seed, {
-    environment,
-    load: options.load,
-    stress: options.stress,
-    directed: options.directed !== undefined,
-  });
-  const agenda = createAgenda(options.trace);
-  let violation = "";
-  let storeCalls = 0;
-  let births = 0;
-  const fail = (what: string): void => {
-    if (violation === "") agenda.note(`VIOLATION ${what}`);
-    violation ||= `at ${agenda.now().toFixed(1)} ms: ${what}`;
-  };
+/** What the run has been found to do. Changed in place. */
+interface Findings {
+  violation: string;
+  storeCalls: number;
+  births: number;
+}
 
+/** Everything but the processes. */
+function createStage({ seed, environment, load, stress, directed, trace }: RunOptions) {
+  const isDirected = directed !== undefined;
+  const setting = drawSetting(seed, { environment, load, stress, directed: isDirected });
+  const agenda = createAgenda(trace);
+  const found: Findings = { violation: "", storeCalls: 0, births: 0 };
+  const fail = (what: string): void => {
+    if (found.violation === "") agenda.note(`VIOLATION ${what}`);
+    found.violation ||= `at ${agenda.now().toFixed(1)} ms: ${what}`;
+  };
   const numbers = firstNumbers(setting);
-  const first = schemeOf(setting, numbers, 1);
-  const truth = createTruth({
-    agenda,
-    setting,
-    numbers,
-    storeTime: () => cluster.clockOf(cluster.primary()),
-    fail,
-  });
+  const storeTime = (): number => cluster.clockOf(cluster.primary());
+  const truth = createTruth({ agenda, setting, numbers, storeTime, fail });
+  const isKept = environment === "E0" || environment === "E1";
   const cluster = createCluster({
     agenda,
     chance: createChance(seed, "store"),
     uids: [...TENANTS, PLATFORM_UID],
     replicates: environment === "E1" || environment === "E2",
     watch(dead) {
-      storeCalls++;
-      for (const spec of dead) purged(spec);
+      found.storeCalls++;
+      for (const spec of dead) {
+        const name = nameOf(spec);
+        if (truth.purged(name) && isKept) fail(`${name} was dropped under an open reservation`);
+      }
     },
     fail,
     lostSomething: () => {
       if (!setting.terms.strict) truth.loss();
     },
   });
-  function purged(spec: LedgerSpec): void {
-    const isKept = environment === "E0" || environment === "E1";
-    const name = nameOf(spec);
-    if (truth.purged(name) && isKept) fail(`${name} was dropped under an open reservation`);
-  }
+  const agents = createLoad({ agenda, chance: createChance(seed, "load"), setting, truth, fail });
+  return { agenda, setting, found, fail, numbers, truth, cluster, load: agents };
+}
 
+type Stage = ReturnType<typeof createStage>;
+
+function createProcesses(options: RunOptions, stage: Stage) {
+  const { seed } = options;
+  const { agenda, setting, numbers, truth, cluster, load, found, fail } = stage;
   const netChance = createChance(seed, "net");
   const network = createNetwork(agenda, netChance, setting);
-  const load = createLoad({ agenda, chance: createChance(seed, "load"), setting, truth, fail });
   const fleet = createFleet({
     agenda,
     chance: createChance(seed, "hosts"),
     seed,
     truth,
-    first,
+    first: schemeOf(setting, numbers, 1),
     begin: options.directed ? () => undefined : load.begin,
     world: {
       agenda,
@@ -140,36 +139,27 @@ export async function run(options: RunOptions): Promise<RunResult> {
       netChance,
       diskChance: createChance(seed, "disk"),
       fail,
-      births: () => births++,
-      publish: (node, hints) => {
-        for (const hint of hints) {
-          for (const { sidecar } of fleet.processes)
-            if (sidecar?.lives()) sidecar.wire.hear(node, hint);
+      births: () => found.births++,
+      publish(node, hints) {
+        for (const { sidecar } of fleet.processes) {
+          if (sidecar?.lives()) for (const hint of hints) sidecar.wire.hear(node, hint);
         }
       },
     },
   });
-  const injector = createInjector({
-    agenda,
-    chance: createChance(seed, "faults"),
-    setting,
-    cluster,
-    fleet,
-    truth,
-    numbers,
-  });
+  return { fleet, network };
+}
+
+export async function run(options: RunOptions): Promise<RunResult> {
+  const { seed, environment } = options;
+  const stage = createStage(options);
+  const { agenda, setting, found, fail, truth, cluster, load } = stage;
+  const { fleet, network } = createProcesses(options, stage);
+  const injector = createInjector({ ...stage, fleet, chance: createChance(seed, "faults") });
 
   for (let i = 0; i < setting.hosts; i++) fleet.spawn();
   if (options.directed) {
-    direct(options.directed, {
-      agenda,
-      chance: createChance(seed, "directed"),
-      setting,
-      cluster,
-      fleet,
-      load,
-      truth,
-    });
+    direct(options.directed, { ...stage, fleet, chance: createChance(seed, "directed") });
   } else injector.start();
   agenda.at(LOADED_MS, "all is healed", () => {
     network.heal();
@@ -180,14 +170,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
       link.side = 0;
     }
   });
-  const rest: RestOptions = {
-    agenda,
-    cluster,
-    fleet,
-    truth,
-    exact: environment === "calm",
-    fail,
-  };
+  const rest: RestOptions = { agenda, cluster, fleet, truth, exact: environment === "calm", fail };
   watchHolds(rest, LOADED_MS + 1_500);
   let stranded: Stranded = { quarantined: 0, capacity: 0 };
   agenda.at(RESTED_MS, "all is at rest", () => {
@@ -198,7 +181,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
     for (const { sidecar } of fleet.processes) sidecar?.drain(() => undefined);
   });
 
-  while (violation === "" && agenda.step(END_MS + 1)) {
+  while (found.violation === "" && agenda.step(END_MS + 1)) {
     if (agenda.events() > EVENTS_MAX) fail("it goes on and on");
     if (agenda.now() >= RESTED_MS || setting.faults.drain > 0) await Promise.resolve();
   }
@@ -206,7 +189,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
   return {
     seed,
     setting,
-    violation,
+    violation: found.violation,
     counts: load.counts,
     faults: new Map([
       ...injector.counts,
@@ -214,8 +197,8 @@ export async function run(options: RunOptions): Promise<RunResult> {
       ["delay", delayed],
       ["duplicate", duplicated],
     ]),
-    storeCalls,
-    births,
+    storeCalls: found.storeCalls,
+    births: found.births,
     events: agenda.events(),
     stranded,
     hash: agenda.hash(),
