@@ -134,6 +134,10 @@ export function available(lease: Lease, mono: number): number {
   return Math.max(there + free(lease) - (lease.beyond - lease.toldBeyond), -MAX_UNITS);
 }
 
+/** What other holders have out, of a rate perhaps ahead of its refill: that is not debt. */
+const elsewhere = (lease: Lease): Units =>
+  lease.stock ? Math.max(0, lease.view.out - free(lease) - booked(lease)) : 0;
+
 /** Units that are no longer out here, and of which the store has not heard. */
 export const comingBack = (lease: Lease): Units =>
   lease.returned - lease.toldReturned + (lease.refunded - lease.toldRefunded);
@@ -150,7 +154,7 @@ export function levelAt(spec: LedgerSpec, view: LedgerView, mono: number): numbe
 export function debt(lease: Lease, mono: number): Units {
   const { view, overage, toldOverage } = lease;
   if (!view.rate && view.debt === 0 && overage === toldOverage) return 0;
-  const most = Math.max(0, -available(lease, mono));
+  const most = Math.max(0, -available(lease, mono) - (view.rate ? elsewhere(lease) : 0));
   return view.rate ? most : Math.min(view.debt + overage - toldOverage, most);
 }
 
