@@ -260,7 +260,7 @@ export function createLoad({ agenda, chance, setting, truth, fail }: LoadOptions
     const end = (): void => {
       if (useMs === undefined && chance.chance(0.1)) return release(member, known);
       if (useMs === undefined && chance.chance(0.05)) return; // it forgets
-      settle(member, known, false);
+      settle(member, known, false, useMs === undefined ? undefined : {}); // all of it
     };
     if (useMs === undefined && chance.chance(0.1)) {
       agenda.at(takes / 3, "extend", () => extend(member, known));
