@@ -254,6 +254,11 @@ export function createTruth(options: {
         shiftedThen: owner.shifted(),
         ending: "",
       };
+      if (leftMs <= ROUNDING_MS) {
+        known.state = "expired"; // an answer that is repeated tells of what is over
+        for (const part of parts) part.held = 0;
+        return known;
+      }
       live.add(known);
       for (const { account, held } of parts) {
         hold(account, held, agenda.now());
