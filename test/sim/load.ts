@@ -59,7 +59,6 @@ export interface LoadOptions {
 const RETRY_MS = 30;
 const RETRIES_MAX = 60;
 export const UNSURE_MS = 2_500; // longer than any reservation lives, extensions included
-/** R of S17: nobody waits longer for what lies idle. */
 const PATIENCE_MS = 250;
 
 const WORTH_IT = 2_000;
@@ -187,14 +186,15 @@ export function createLoad({ agenda, chance, setting, truth, fail }: LoadOptions
       });
     }
     const reserve = aReserve({ ...parts, ttlMs, idempotencyKey: asked.key });
+    const { owner } = member;
+    const again = (): void => {
+      // A journal that lost its end may bring back what was over; nobody asks it.
+      if (asked.key !== "" && member.owner === owner) repeat(member, reserve, undefined);
+    };
     member.submit(call(member, asked.waitMs), reserve, (answer) => {
-      if (answer === "gone") {
-        unsure(member);
-        if (asked.key !== "")
-          agenda.at(RETRY_MS, "ask again", () => repeat(member, reserve, undefined));
-        return;
-      }
-      allowed(member, reserve, answer, asked.useMs);
+      if (answer !== "gone") return allowed(member, reserve, answer, asked.useMs);
+      unsure(member);
+      agenda.at(RETRY_MS, "ask again", again);
     });
   }
 
@@ -243,7 +243,7 @@ export function createLoad({ agenda, chance, setting, truth, fail }: LoadOptions
         }
         return;
       }
-      if (!known) allowed(member, op, answer);
+      if (!known && member.owner === owner) allowed(member, op, answer);
     });
   }
 
