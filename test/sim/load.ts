@@ -62,8 +62,7 @@ export const UNSURE_MS = 2_500; // longer than any reservation lives, extensions
 const PATIENCE_MS = 250;
 
 const WORTH_IT = 2_000;
-/** S17 allows a thousandth: budgets that are gone within seconds are far from that, large requests being overtaken. */
-const IDLE_MAX = 0.05;
+const IDLE_MAX = 0.05; // S17 allows a thousandth; budgets gone within seconds are far from it
 /** Of a caller who waits for as long as may be asked of him. */
 const PATIENT_MS = 400;
 
