@@ -44,6 +44,8 @@ export interface FleetHarnessOptions {
   readonly replicas?: number;
   readonly roundTripMs?: number;
   readonly waitMs?: number;
+  /** For how long the store only listens when it is new; default: not at all. */
+  readonly learnMs?: number;
   readonly now?: string;
   readonly seed?: number;
   readonly terms?: Partial<LeaseTerms>;
@@ -83,7 +85,7 @@ export function fleetOf(policy: string, options: FleetHarnessOptions = {}): Flee
   const shardOf = (uid: string): Shard => {
     let shard = shards.get(uid);
     if (!shard) shards.set(uid, (shard = createShard()));
-    birth(shard, 0, env());
+    birth(shard, options.learnMs ?? 0, env());
     return shard;
   };
   const tell = (hints: readonly Hint[]): void => {

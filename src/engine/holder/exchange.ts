@@ -221,7 +221,8 @@ function hearView(state: HolderState, stock: Stock, { block, said }: Heard): voi
   noteTold(lease, block);
   stock.toldVersion = Math.max(stock.toldVersion, block.spec.version);
   stock.learningUntil = said.learningMs > 0 ? mono + said.learningMs : -Infinity;
-  if (said.learningMs > 0 && state.wasUp) {
+  if (said.learningMs === 0) state.hasGranted = true;
+  else if (state.hasGranted) {
     state.recoveringUntil = Math.max(state.recoveringUntil, stock.learningUntil);
   }
   stock.shown = view.available;

@@ -193,7 +193,6 @@ export function createHolder(options: HolderOptions): Funds {
       state.later(() => {
         state.isUp = isUp;
         if (!isUp) return;
-        state.wasUp = true;
         for (const stock of state.stocks.values()) {
           stock.fallback = undefined;
           endSilence(stock); // hints may have been lost
@@ -288,7 +287,7 @@ function nothingHeld({ store, rng, log, label, terms, waitMs, outbox, recovered 
     touched: new Set<Stock>(),
     shards: new Map(),
     isUp: false,
-    wasUp: false,
+    hasGranted: false,
     recoveringUntil: -Infinity,
     now: { wall: 0, latest: 0, mono: 0 },
   };

@@ -62,8 +62,8 @@ export interface HolderState {
   /** By uid. */
   readonly shards: Map<string, Shard>;
   isUp: boolean;
-  /** It was up, or answered, before: what is down or learning now has been lost. */
-  wasUp: boolean;
+  /** It granted before: what is learning now has been lost. A store that is new to us may be new to everybody. */
+  hasGranted: boolean;
   /** After a loss: the store grants nothing until then (mono). */
   recoveringUntil: number;
   now: Now;
@@ -98,7 +98,7 @@ export const storeTime = ({ clock, now }: HolderState): number => clock.at(now.m
 
 /** The store cannot be reached, or came back without all that it knew. */
 export const isLost = (state: HolderState): boolean =>
-  state.wasUp ? !state.isUp || state.recoveringUntil > state.now.mono : !state.isUp;
+  !state.isUp || state.recoveringUntil > state.now.mono;
 
 /** `ms`, more or less: so that a fleet does not move in step. */
 export const about = ({ rng }: HolderState, ms: number, by: number): number =>

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { audit, overdraft, type Books } from "../../support/client-books.ts";
 import { isQuiet } from "../../support/endurance.ts";
+import { eventually } from "../../support/eventually.ts";
 import { startFleet, type Fleet } from "../../support/fleet-sidecars.ts";
 import { noRedis } from "../../support/redis-client.ts";
 import { startRedis, type RedisServer } from "../../support/redis-server.ts";
@@ -20,6 +21,7 @@ tenants:
       - {name: month, meter: tokens, budget: {units: ${BUDGET}, period: month}}
   one: *budget
   moving: *budget
+  first: *budget
   rated:
     limits:
       - {name: rate, meter: tokens, rate: {units: ${RATE.perMs * 1_000}, every: 1s, burst: ${RATE.burst}}}
@@ -36,6 +38,11 @@ beforeAll(async () => {
   if (noRedis !== undefined) return;
   redis = await startRedis();
   fleet = await startFleet({ policy: POLICY, store: redis.url });
+  const one = { subject: { tenant: "first" }, amounts: [{ meter: "tokens", units: 1n }] };
+  // A new store only listens at first, and grants nothing (S17).
+  for (const { client } of fleet.members) {
+    await eventually(async () => (await client.call("consume", one)).verdict?.decision === 1);
+  }
 }, 240_000);
 afterAll(async () => {
   await fleet?.close();

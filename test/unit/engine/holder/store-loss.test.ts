@@ -101,7 +101,14 @@ describe("the store is lost", () => {
     expect(took.reduce((sum, one) => sum + one, 0)).toBeGreaterThanOrEqual(45);
   });
 
-  test("after a loss the store learns: STORE_UNAVAILABLE; before anybody knew it: LEASE_PENDING", () => {
+  test("AB1: a store that learns before it ever granted is new, not lost: LEASE_PENDING", () => {
+    const fleet = fleetOf(BUDGET(), { learnMs: 2_000 });
+    expect(told(verdict(fleet))).toEqual(["LEASE_PENDING", "store", false]);
+    fleet.clock.advance(2_000);
+    expect(verdict(fleet).decision).toBe("allow");
+  });
+
+  test("AB1: a store that learns after it has granted was lost: STORE_UNAVAILABLE", () => {
     const fleet = fleetOf(BUDGET());
     verdict(fleet);
     fleet.shards.get("acme-1")?.ledgers.clear();

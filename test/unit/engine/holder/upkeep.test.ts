@@ -200,7 +200,7 @@ describe("scarcity", () => {
       blocks: reply.blocks.map((block) => ({ ...block, learningMs: 1_000, grant: 0, granted: 0 })),
     }));
     h.pass(300);
-    expect([waiting.resumed, h.holder.why(lease, 10).lack]).toEqual([1, "lost"]);
+    expect([waiting.resumed, h.holder.why(lease, 10).lack]).toEqual([1, "pending"]);
     expect(lease.stock?.quietUntil).toBeLessThanOrEqual(h.now().mono + 200);
   });
 
