@@ -9,14 +9,12 @@
  *   IN4  A sidecar with another confirm mode than the fleet's is not served: the mode is part of what makes
  *        grants safe for everybody.
  */
+import { BIRTH_MS } from "../../core/lease/message.ts";
 import type { Confirm } from "./confirm.ts";
 import type { Deployment } from "./deployment.ts";
 import type { Outcome } from "./link.ts";
 
 export const ID_KEY = "imprest:id";
-
-/** How long newborn shards listen before they grant. */
-export const FIRST_WINDOW_MS = 2_000;
 
 export interface InstallationOptions {
   readonly confirm: Confirm;
@@ -52,7 +50,7 @@ export function createInstallation(options: InstallationOptions): Installation {
 
   /** (IN1, IN2) */
   async function found(): Promise<void> {
-    const windowMs = seen === "" ? FIRST_WINDOW_MS : options.learnMs; // (IN3)
+    const windowMs = seen === "" ? BIRTH_MS : options.learnMs; // (IN3)
     const failure = await deployment.bear(windowMs);
     if (failure !== "") {
       cause = failure;

@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { listingOf, type LedgerListing } from "../../core/lease/inspect.ts";
+import { BIRTH_MS } from "../../core/lease/message.ts";
 import type { Units } from "../../core/units.ts";
 import type { StoreFault } from "../../ports/lease-store.ts";
 import type { Rng } from "../../ports/rng.ts";
@@ -11,7 +12,7 @@ import { decodeOperation, decodeViews, encodeOperation, encodeViews } from "./co
 import { confirmFindings } from "./confirm.ts";
 import { openDeployment, type StoreAccess } from "./deployment.ts";
 import type { Finding } from "./inspection.ts";
-import { createInstallation, FIRST_WINDOW_MS, ID_KEY } from "./installation.ts";
+import { createInstallation, ID_KEY } from "./installation.ts";
 import { decodeKey, keyOf, shardOf, tagOf } from "./keys.ts";
 import type { Outcome } from "./link.ts";
 import type { Primary } from "./primary.ts";
@@ -130,7 +131,7 @@ export async function visitStore(options: VisitOptions): Promise<Visit> {
     async prepare() {
       const installation = createInstallation({
         confirm,
-        learnMs: FIRST_WINDOW_MS,
+        learnMs: BIRTH_MS,
         mint: () => rng.id(),
         deployment,
         onNews: ignore,
@@ -144,7 +145,7 @@ export async function visitStore(options: VisitOptions): Promise<Visit> {
         await installation.hear(id);
         if (installation.cause() !== undefined) break; // else another one was faster
       }
-      if (isBorn && installation.cause() === "") await sleep(FIRST_WINDOW_MS);
+      if (isBorn && installation.cause() === "") await sleep(BIRTH_MS);
       return installation.cause() ?? "another one prepares it at this moment";
     },
     async ledgers(uid, key) {

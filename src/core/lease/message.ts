@@ -42,6 +42,9 @@ export const DEFAULT_TERMS: LeaseTerms = {
   strict: false,
 };
 
+/** For how long a store only listens that nobody has seen before: long enough to be told that somebody has. */
+export const BIRTH_MS: DurationMs = 2_000;
+
 /** What everybody had used of a budget when the holder last heard of it. All 0: it never did. */
 export interface Witness {
   /** The store's history that said so. */

@@ -8,7 +8,13 @@
  *   EX3  A timed lease is counted from when its message left first.
  *   EX4  An answer from before a pause says nothing about how long a lease is still good.
  */
-import type { BlockReply, SyncBlock, SyncMessage, SyncReply } from "../../core/lease/message.ts";
+import {
+  BIRTH_MS,
+  type BlockReply,
+  type SyncBlock,
+  type SyncMessage,
+  type SyncReply,
+} from "../../core/lease/message.ts";
 import type { Units } from "../../core/units.ts";
 import type { StoreFault } from "../../ports/lease-store.ts";
 import type { Timed } from "../deadline-heap.ts";
@@ -222,7 +228,7 @@ function hearView(state: HolderState, stock: Stock, { block, said }: Heard): voi
   stock.toldVersion = Math.max(stock.toldVersion, block.spec.version);
   stock.learningUntil = said.learningMs > 0 ? mono + said.learningMs : -Infinity;
   if (said.learningMs === 0) state.hasGranted = true;
-  else if (state.hasGranted) {
+  else if (state.hasGranted || said.learningMs > BIRTH_MS) {
     state.recoveringUntil = Math.max(state.recoveringUntil, stock.learningUntil);
   }
   stock.shown = view.available;

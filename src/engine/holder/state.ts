@@ -62,7 +62,7 @@ export interface HolderState {
   /** By uid. */
   readonly shards: Map<string, Shard>;
   isUp: boolean;
-  /** It granted before: what is learning now has been lost. A store that is new to us may be new to everybody. */
+  /** What granted before and is learning now has been lost. What is new to us may be new to everybody. */
   hasGranted: boolean;
   /** After a loss: the store grants nothing until then (mono). */
   recoveringUntil: number;
