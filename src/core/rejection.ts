@@ -56,4 +56,14 @@ export function reject(reason: RejectionReason, message: string, field?: string)
     : { rejected: true, reason, message, field };
 }
 
+/** Soon: another process takes the address over, or this one is back. */
+const BACK_MS: DurationMs = 1_000;
+
+export const DRAINING: Rejection = {
+  rejected: true,
+  reason: "DRAINING",
+  message: "the sidecar is draining and takes no new calls",
+  retryAfterMs: BACK_MS,
+};
+
 export const isRejection = (value: object): value is Rejection => "rejected" in value;

@@ -6,7 +6,7 @@
  */
 import { closedCircuit, letThrough } from "../core/limit/breaker.ts";
 import { countRepeat } from "../core/limit/loop.ts";
-import { isRejection, type Rejection } from "../core/rejection.ts";
+import { DRAINING, isRejection, type Rejection } from "../core/rejection.ts";
 import type { DurationMs } from "../core/time.ts";
 import type { BookedBreaker } from "./books.ts";
 import { isRefused, type Case, type Decided } from "./case.ts";
@@ -32,6 +32,7 @@ export function decide(the: Case, ttlMs: DurationMs): Decided | Rejection | unde
   const standings = openLeases(the, found);
   if (isRejection(standings)) return standings;
   const { core, turn, now } = the;
+  if (core.isDraining) return DRAINING; // (EN4)
   const outcome = core.funds.ask(standings, turn, ttlMs);
   if (outcome === "wait") {
     turn.suspend({ wants: wantsOf(standings), ttlMs });

@@ -23,6 +23,8 @@ export interface Core {
   readonly log: Log;
   readonly rng: Rng;
   readonly bounds: Bounds;
+  /** Nothing new is admitted any more (EN4). */
+  isDraining: boolean;
   /** By idempotency key whose first call waits for the store: the calls that wait for its answer (S28). */
   readonly followers: Map<string, (() => void)[]>;
 }

@@ -4,6 +4,7 @@
  *   EN1  Before anything is decided, what is due has expired (S18).
  *   EN2  After every turn the store knows what was settled, and nothing free is kept.
  *   EN3  Of equal keys the first answer that held, charged or settled something stands (S28).
+ *   EN4  Once it drains nothing new is admitted: who still waits for units is told so, and what comes goes back.
  */
 import { freshOr, type Keys } from "./idempotency.ts";
 import type { Operation } from "../core/operation.ts";
@@ -119,6 +120,7 @@ export function createEngine(options: EngineOptions): Engine {
     log,
     rng,
     bounds: options.bounds ?? DEFAULT_BOUNDS,
+    isDraining: false,
     followers: new Map(),
   };
   const readNow = createMoments(clock, log, (mono) => funds.periodTime(mono));
@@ -195,6 +197,7 @@ export function createEngine(options: EngineOptions): Engine {
       telemetry.policyReloaded();
     },
     drain() {
+      core.isDraining = true;
       turn(OURSELVES, ({ now }) => expireAll(core, now));
       outbox.flush();
       return new Promise((resolve) => {

@@ -2,18 +2,6 @@
  * The calls that are open, and whether new ones are taken. Health and reflection do not pass here: they
  * answer to the end.
  */
-import type { Rejection } from "../../core/rejection.ts";
-
-/** Soon: another process takes the address over, or this one is back. */
-const RETRY_MS = 1000;
-
-export const DRAINING: Rejection = {
-  rejected: true,
-  reason: "DRAINING",
-  message: "the sidecar is draining and takes no new calls",
-  retryAfterMs: RETRY_MS,
-};
-
 /** A call that may stay open for long, and is told to come to an end. */
 export interface LongCall {
   drain(): void;

@@ -11,10 +11,10 @@
  *     response was handed over for (X1).
  */
 import { Metadata, type ServerInterceptingCallInterface } from "@grpc/grpc-js";
-import { isRejection, reject, type Rejection } from "../../core/rejection.ts";
+import { DRAINING, isRejection, reject, type Rejection } from "../../core/rejection.ts";
 import { type Operation, type StreamRequest, StreamResponse } from "../../gen/imprest/v1/quota.ts";
 import { Exchange } from "./exchange.ts";
-import { DRAINING, type LongCall } from "./gate.ts";
+import type { LongCall } from "./gate.ts";
 import { badCount, writeResults } from "./methods.ts";
 import { readStreamed } from "./read-request.ts";
 import { type Result, runInOrder } from "./run.ts";

@@ -6,10 +6,9 @@
  * large; `onCancel` is the last thing that is heard of every call, those that ended well included.
  */
 import { type Metadata, type ServerInterceptingCallInterface, status } from "@grpc/grpc-js";
-import { isRejection, reject, type Rejection } from "../../core/rejection.ts";
+import { DRAINING, isRejection, reject, type Rejection } from "../../core/rejection.ts";
 import type { Denial } from "../../core/verdict.ts";
 import { Exchange } from "./exchange.ts";
-import { DRAINING } from "./gate.ts";
 import type { Desk } from "./service.ts";
 import type { Method } from "./methods.ts";
 import { BROKEN, type CallStatus, denialStatus, OK, rejectionStatus } from "./status.ts";

@@ -112,6 +112,7 @@ export function createHolder(options: HolderOptions): Funds {
     const { key } = lease.spec;
     if (lease.stock) return lease.stock;
     const stock = newStock(lease, uidOf(key), state.mint(), state.now.mono);
+    stock.closing = state.isDraining;
     lease.stock = stock;
     state.keep(stock);
     return stock;
@@ -242,7 +243,7 @@ export function createHolder(options: HolderOptions): Funds {
     held(spec) {
       const stock = state.stocks.get(spec.key);
       if (!stock) return undefined;
-      stock.closing = false;
+      stock.closing = state.isDraining;
       stock.isSeed = false;
       return stock.lease;
     },
@@ -257,6 +258,7 @@ export function createHolder(options: HolderOptions): Funds {
     isLost: () => isLost(state),
     drain(done) {
       drained = done;
+      state.isDraining = true;
       for (const stock of state.stocks.values()) {
         stock.closing = true;
         stock.settleAt = state.now.mono;
@@ -287,6 +289,7 @@ function nothingHeld({ store, rng, log, label, terms, waitMs, outbox, recovered 
     touched: new Set<Stock>(),
     shards: new Map(),
     isUp: false,
+    isDraining: false,
     hasGranted: false,
     recoveringUntil: -Infinity,
     now: { wall: 0, latest: 0, mono: 0 },

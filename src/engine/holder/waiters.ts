@@ -59,6 +59,7 @@ function goesOn(state: HolderState, waiting: Waiting, blocked: ReadonlySet<Stock
     state.now.mono >= ticket.until ||
     ticket.isGone() ||
     isLost(state) ||
+    state.isDraining ||
     (waiting.isMine && wants.some((want) => isHopeless(state, want)));
   if (isOver) tellRefusal(state, waiting);
   if (!isOver && !isKnown(state, waiting)) return false;
@@ -97,7 +98,7 @@ const isKnown = ({ now }: HolderState, { asked, wants }: Waiting): boolean =>
   wants.some(({ stock, units }) => units > 0 && isRefused(stock, units, now.mono));
 
 function tellRefusal(state: HolderState, { wants }: Waiting): void {
-  if (isLost(state)) return;
+  if (isLost(state) || state.isDraining) return;
   for (const { stock, units } of wants) {
     if (units === 0 || free(stock.lease) >= units || stock.shown >= units) continue;
     noteRefusal(state, stock, units);

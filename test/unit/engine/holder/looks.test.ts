@@ -123,6 +123,21 @@ test("S27: a drain settles what is open and gives all back: the others can use i
   expect(verdictOf(rest).decision).toBe("allow");
 });
 
+test("EN4: who waits for units when a drain begins is told so, and what was asked for him goes back", async () => {
+  const fleet = fleetOf(policy(1_000));
+  const [one] = fleet.replicas;
+  one?.run(aReserve(dollars(10)));
+  fleet.clock.advance(50);
+  const waiting = one?.run(aReserve(dollars(900)));
+  const drained = one?.engine.drain();
+  fleet.clock.advance(50);
+  await drained;
+  expect(waiting?.answer).toMatchObject({ reason: "DRAINING" });
+  expect(one?.engine.openReservations()).toBe(0);
+  const [ledger] = ledgersOf(fleet);
+  expect([ledger?.settled, ledger?.out, ledger?.live]).toEqual([0, 0, 0]);
+});
+
 test("S17: an exhausted limit of one tenant costs the others nothing", () => {
   const fleet = fleetOf(`
 revision: 1
