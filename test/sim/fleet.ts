@@ -158,11 +158,11 @@ export function createFleet(options: FleetOptions): Fleet {
       if (!sidecar) return;
       agenda.note(`${process.name} drains`);
       process.downs++;
-      truth.expireAll(process.owner); // (S27)
       sidecar.drain(() => {
         if (process.sidecar === sidecar)
           agenda.at(1, "drained", () => crash(process, leaves, downMs));
       });
+      truth.expireAll(process.owner); // (S27) answers that were under way have left before
       agenda.at(1_500, "drain ends", () => {
         if (process.sidecar === sidecar && sidecar.lives()) crash(process, leaves, downMs);
       });

@@ -249,7 +249,7 @@ export function createLoad({ agenda, chance, setting, truth, fail }: LoadOptions
 
   function unexpected(rejection: Rejection): void {
     counts.lost++;
-    if (rejection.reason !== "TOO_MANY_RESERVATIONS")
+    if (!["TOO_MANY_RESERVATIONS", "DRAINING"].includes(rejection.reason))
       fail(`rejected: ${rejection.reason} ${rejection.message}`);
   }
 

@@ -89,6 +89,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
   function aroundWrite(): boolean {
     if (
       isAlive &&
+      !isDraining && // it would be open whether what was open has ended
       agenda.now() < LOADED_MS &&
       world.diskChance.chance(setting.faults.crashInTurn)
     ) {

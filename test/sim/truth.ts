@@ -308,6 +308,7 @@ export function createTruth(options: {
     released(known) {
       tick();
       if (known.state === "open") drop(known);
+      else leaveSlots(known); // of one that was lost the units stay, its agent has gone
       known.state = "settled";
       live.delete(known);
     },
