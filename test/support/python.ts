@@ -18,6 +18,8 @@ const REQUIREMENTS = path.join(ROOT, "deploy/examples/python/requirements.txt");
 export interface Python {
   /** The virtual environment's folder. */
   readonly venv: string;
+  /** The folder of the contract's stubs. */
+  readonly stubs: string;
   /** Runs a script, a path from the root of the repository; rejects, with what it printed, unless it exits with 0. */
   run(script: string, args: readonly string[], env?: NodeJS.ProcessEnv): Promise<string>;
   /** Takes the stubs away. */
@@ -41,6 +43,7 @@ export async function preparePython(): Promise<Python | string> {
   await execute(program, ["-m", "grpc_tools.protoc", "-I", proto, ...into, CONTRACT]);
   return {
     venv,
+    stubs,
     async run(script, args, env = {}) {
       const { stdout } = await execute(program, [path.join(ROOT, script), ...args], {
         env: { ...process.env, PYTHONPATH: stubs, PYTHONDONTWRITEBYTECODE: "1", ...env },

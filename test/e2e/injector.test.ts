@@ -1,0 +1,197 @@
+/** The chart, installed by helm, and its injector: who gets a sidecar, who is refused and why, and what the injector lives through. */
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import {
+  ask,
+  kubectl,
+  needsCluster,
+  noCluster,
+  openNamespace,
+  succeed,
+  waitFor,
+} from "./cluster.ts";
+import { type AgentOptions, type Manifest, type Pod, agentPod, agentSpec } from "./pods.ts";
+import { type Stage, USAGE, openStage, operation } from "./stage.ts";
+import { SYSTEM, installChart } from "./ways.ts";
+
+const WEBHOOK = "imprest-injector";
+const ANYONE = { "pod-security.kubernetes.io/enforce": "privileged" };
+
+let stage: Stage;
+beforeAll(async () => {
+  if (noCluster !== undefined) return;
+  stage = await openStage("injected", {
+    labels: { "imprest.dev/injection": "enabled" },
+    annotations: { "imprest.dev/tenants": "chosen" },
+  });
+  await installChart();
+}, 180_000);
+afterAll(() => stage?.close());
+beforeEach(needsCluster);
+
+/** A pod of the namespace's own tenant, unless it says otherwise. */
+const aPod = (name: string, more: Partial<AgentOptions> = {}): Manifest =>
+  agentPod(name, { tenant: "injected", ...more });
+
+const firstOf = (pod: Pod): string | undefined => pod.spec.initContainers?.[0]?.name;
+
+/** As the API server would store it. */
+async function tryOut(manifest: Manifest, namespace = stage.space): Promise<Pod> {
+  await namespace.mustApply(manifest);
+  return namespace.pod(manifest.metadata.name);
+}
+
+async function caBundles(): Promise<string[]> {
+  const hook = JSON.parse(
+    await kubectl("get", "mutatingwebhookconfiguration", WEBHOOK, "-o", "json"),
+  );
+  return hook.webhooks.map(
+    ({ clientConfig }: { clientConfig: { caBundle?: string } }) => clientConfig.caBundle ?? "",
+  );
+}
+
+const injectorPods = async (): Promise<string[]> =>
+  (await kubectl("-n", SYSTEM, "get", "pods", "-o", "name"))
+    .split("\n")
+    .filter((name) => name.includes("imprest-injector"));
+
+describe("who gets a sidecar", () => {
+  test("a pod of a namespace that opted in: first of its init containers, labelled, and of the namespace's tenant", async () => {
+    await stage.space.mustApply(aPod("plain"));
+    const pod = await stage.space.ready("plain");
+    expect(firstOf(pod)).toBe("imprest-sidecar");
+    expect(pod.metadata.labels).toMatchObject({ "imprest.dev/injected": "true" });
+    expect(JSON.parse(pod.metadata.annotations?.["imprest.dev/status"] ?? "{}")).toMatchObject({
+      mode: "native",
+      profile: "default",
+      tenant: "injected",
+    });
+    const held = await ask(pod, "Reserve", operation("injected"));
+    const settled = await ask(pod, "Commit", { reservation_id: held.reservation_id, usage: USAGE });
+    expect(settled).toMatchObject({ reservation_id: held.reservation_id });
+    expect((await ask(pod, "Check", operation("chosen"))).error).toBe("PERMISSION_DENIED");
+  });
+
+  test("a pod that says so itself, in a namespace that says nothing; no other pod there", async () => {
+    const space = await openNamespace("says-nothing");
+    const asks = await tryOut(aPod("asks", { labels: { "imprest.dev/inject": "true" } }), space);
+    const does = await tryOut(aPod("does-not"), space);
+    expect([firstOf(asks), firstOf(does)]).toEqual(["imprest-sidecar", undefined]);
+    await space.close();
+  });
+
+  test("not a pod that declines, nor any of a namespace that is excluded", async () => {
+    const declines = aPod("declines", { labels: { "imprest.dev/inject": "false" } });
+    expect(firstOf(await tryOut(declines))).toBeUndefined();
+    const system = aPod("system", { labels: { "imprest.dev/inject": "true" } });
+    const words = ["kubectl", "-n", "kube-system", "create", "--dry-run=server", "-o", "json"];
+    const admitted = await succeed([...words, "-f", "-"], JSON.stringify(system));
+    expect(firstOf(JSON.parse(admitted))).toBeUndefined();
+  });
+
+  test("a pod with init containers of its own: they come after it, and may spend", async () => {
+    const own = aPod("own-init");
+    const [agent] = agentSpec({ tenant: "injected", once: true }).containers;
+    const spec = { ...(own["spec"] as object), initContainers: [{ ...agent, name: "before" }] };
+    await stage.space.mustApply({ ...own, spec });
+    const pod = await stage.space.ready("own-init");
+    expect(pod.spec.initContainers?.map(({ name }) => name)).toEqual(["imprest-sidecar", "before"]);
+    const said = await stage.space.said("own-init", "before");
+    expect(said.map(({ what }) => what)).toEqual(["started", "reserved", "committed"]);
+  });
+
+  test("not a pod of the host's network, and an Event says why", async () => {
+    const space = await openNamespace("host-network", {
+      labels: { ...ANYONE, "imprest.dev/injection": "enabled" },
+    });
+    const pod = aPod("on-the-host");
+    const spec = { ...(pod["spec"] as object), hostNetwork: true };
+    expect(firstOf(await tryOut({ ...pod, spec }, space))).toBeUndefined();
+    const told = await waitFor("the Event", async () => {
+      const { items } = JSON.parse(await space.kubectl("get", "events", "-o", "json"));
+      return items.find((item: { message: string }) => /host ?network/i.test(item.message));
+    });
+    expect(told).toMatchObject({ type: "Warning" });
+    await space.close();
+  });
+});
+
+describe("what is refused, with words that help", () => {
+  test("an annotation that is none: the answer lists those that are", async () => {
+    const typo = aPod("typo", { annotations: { "imprest.dev/log-levle": "debug" } });
+    const { status, stderr } = await stage.space.apply(typo);
+    expect(status).toBe(1);
+    expect(stderr).toContain("imprest.dev/log-levle");
+    expect(stderr).toContain("imprest.dev/log-level");
+  });
+
+  test("a value that is none", async () => {
+    const wrong = aPod("wrong", { annotations: { "imprest.dev/log-level": "loud" } });
+    const { status, stderr } = await stage.space.apply(wrong);
+    expect(status).toBe(1);
+    expect(stderr).toContain("loud");
+  });
+
+  test("another namespace's tenant, unless the namespace lists it", async () => {
+    const theirs = aPod("theirs", { labels: { "imprest.dev/tenant": "somebody-else" } });
+    const { status, stderr } = await stage.space.apply(theirs);
+    expect(status).toBe(1);
+    expect(stderr).toContain("somebody-else");
+    const listed = aPod("listed", { labels: { "imprest.dev/tenant": "chosen" } });
+    expect(firstOf(await tryOut(listed))).toBe("imprest-sidecar");
+  });
+});
+
+describe("what the injector lives through", () => {
+  test("one of two killed: no pod is refused, and none goes without", async () => {
+    const [victim = ""] = await injectorPods();
+    const killing = kubectl("-n", SYSTEM, "delete", victim, "--grace-period=0", "--force");
+    for (let n = 0; n < 20; n += 1) {
+      expect(firstOf(await tryOut(aPod(`killed-${n}`)))).toBe("imprest-sidecar");
+    }
+    await killing;
+    await kubectl("-n", SYSTEM, "rollout", "status", "deployment/imprest-injector");
+  });
+
+  test("a new certificate authority: the webhook trusts it, and no pod is refused meanwhile", async () => {
+    const before = await caBundles();
+    await kubectl(
+      ...["-n", SYSTEM, "annotate", "secret", `${WEBHOOK}-tls`, "--overwrite"],
+      `imprest.dev/rotate=${Date.now()}`,
+    );
+    let n = 0;
+    await waitFor("another caBundle", async () => {
+      expect(firstOf(await tryOut(aPod(`rotated-${(n += 1)}`)))).toBe("imprest-sidecar");
+      const now = await caBundles();
+      return now.every((bundle, at) => bundle !== "" && bundle !== before[at]);
+    });
+    expect(firstOf(await tryOut(aPod("rotated")))).toBe("imprest-sidecar");
+  });
+
+  test("an upgrade of the chart: no conflict over caBundle, which stays", async () => {
+    const before = await caBundles();
+    await installChart();
+    expect(await caBundles()).toEqual(before);
+  });
+
+  test("none left: pods that opted in are refused, all others start", async () => {
+    await kubectl("-n", SYSTEM, "scale", "deployment/imprest-injector", "--replicas=0");
+    await kubectl(
+      "-n",
+      SYSTEM,
+      "wait",
+      "--for=delete",
+      "pod",
+      "-l",
+      "app.kubernetes.io/component=injector",
+      "--timeout=60s",
+    );
+    const { status, stderr } = await stage.space.apply(aPod("refused"));
+    expect(status).toBe(1);
+    expect(stderr).toContain("failed calling webhook");
+    const space = await openNamespace("unconcerned");
+    expect(firstOf(await tryOut(aPod("unconcerned"), space))).toBeUndefined();
+    await space.close();
+    await installChart();
+    expect(firstOf(await tryOut(aPod("again")))).toBe("imprest-sidecar");
+  });
+});
