@@ -102,6 +102,16 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./ledger.ts")).ledgerReset,
   },
   {
+    name: "injector",
+    summary: "The admission webhook that gives pods their sidecar.",
+    load: async () => (await import("./injector.ts")).injector,
+  },
+  {
+    name: "doctor",
+    summary: "What keeps pods from being limited, and what to do about it.",
+    load: async () => (await import("./doctor.ts")).doctor,
+  },
+  {
     name: "demo",
     summary: "The incident that Imprest was made for, replayed.",
     load: async () => (await import("./demo.ts")).demo,
@@ -109,7 +119,7 @@ export const COMMANDS: readonly Entry[] = [
 ];
 
 /** Documented commands that this version does not have; one that is typed is told so. */
-const PENDING: readonly string[] = ["why", "injector", "doctor", "report", "key"];
+const PENDING: readonly string[] = ["why", "report", "key"];
 
 const EXIT_CONFIGURATION = 2;
 
