@@ -25,7 +25,7 @@ export interface Disk {
   load(records: Records): void;
 }
 
-/** Texts, by kind, then by name. */
+/** By kind, then by name: texts, but of totals, which are made anew for each entry and of values alone. */
 type Records = Map<string, Map<string, unknown>>;
 
 const SYNC_MS = 100;
@@ -34,7 +34,12 @@ const copy = (records: Records): Records =>
   new Map(Array.from(records, ([kind, named]) => [kind, new Map(named)]));
 
 const parsed = (named: ReadonlyMap<string, unknown> = new Map()): ReadonlyMap<string, unknown> =>
-  new Map(Array.from(named, ([name, text]) => [name, JSON.parse(String(text)) as unknown]));
+  new Map(
+    Array.from(named, ([name, state]) => {
+      const text = typeof state === "string" ? state : JSON.stringify(state);
+      return [name, JSON.parse(text) as unknown];
+    }),
+  );
 
 /** Writes one entry; returns what it says instead of what was there before. */
 function put(records: Records, { kind, name, state }: JournalEntry): JournalEntry {
@@ -68,7 +73,7 @@ export function createDisk(agenda: Agenda): Disk {
       const journal: Journal = {
         join: (keeper) => void keepers.push(keeper),
         put(kind, name, state) {
-          collected.push({ kind, name, state: JSON.stringify(state) });
+          collected.push({ kind, name, state: kind === "totals" ? state : JSON.stringify(state) });
         },
         drop: (kind, name) => void collected.push({ kind, name }),
         write() {
