@@ -47,7 +47,7 @@ type Data = Map<string, Shard>;
 export interface Node {
   readonly replid: string;
   readonly data: Data;
-  /** An older state, and the operations since: what replicas are made of. */
+  /** An older state, and the operations since: what replicas are made of. All but the last few have reached it. */
   readonly base: Data;
   readonly log: Operation[];
   /** Replication lag, ms. */
@@ -148,19 +148,15 @@ export function createCluster(options: ClusterOptions): Cluster {
     if (wrong !== "") options.fail(wrong);
     const after = node.data.get(uid)?.meta?.fence ?? fence;
     if (after < fence) options.fail(`I8 ${uid}: fence ${fence}, then ${after}`);
-    if (options.replicates) {
-      node.log.push(operation);
-      const [first] = node.log;
-      if (node.log.length > LOG_MAX && first) {
-        apply(node.base, first);
-        node.log.shift();
-      }
-    }
+    if (options.replicates) node.log.push(operation);
     return ran;
   }
 
   /** The state that a replica has: the first operations that `has` says it has. */
   function replicaOf(node: Node, has: (operation: Operation, left: number) => boolean): Data {
+    for (const operation of node.log.splice(0, node.log.length - LOG_MAX)) {
+      apply(node.base, operation); // not before somebody asks
+    }
     const data = copy(node.base);
     let left = node.log.length;
     for (const operation of node.log) {
