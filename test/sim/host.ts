@@ -53,6 +53,9 @@ export function createHost({ name, agenda, chance, drift, off }: HostOptions): H
   let paused = 0;
   let mail: { readonly came: Came; readonly task: () => void }[] = [];
 
+  const timer = `timer ${name}`;
+  const soon = `soon ${name}`;
+
   const time = (): number => agenda.now() * (1 + drift);
 
   function wake(): void {
@@ -89,7 +92,7 @@ export function createHost({ name, agenda, chance, drift, off }: HostOptions): H
           let isSet = true;
           const due = mono() + Math.max(0, after);
           const wait = (): void =>
-            agenda.at((due - mono()) / (1 + drift), `timer ${name}`, () => {
+            agenda.at((due - mono()) / (1 + drift), timer, () => {
               if (!isSet || !lives()) return;
               host.deliver("timer", () => {
                 if (!isSet || !lives()) return;
@@ -104,7 +107,7 @@ export function createHost({ name, agenda, chance, drift, off }: HostOptions): H
           };
         },
         soon(task) {
-          agenda.at(0, `soon ${name}`, () => {
+          agenda.at(0, soon, () => {
             host.deliver("input", () => {
               if (lives()) task();
             });

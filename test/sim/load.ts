@@ -166,7 +166,7 @@ export function createLoad({ agenda, chance, setting, truth, fail }: LoadOptions
     const subject = {
       tenant,
       workspace: `w${chance.below(2)}`,
-      dimensions: { run: `r${Math.floor(agenda.now() / 3_000)}-${chance.below(3)}` },
+      dimensions: new Map([["run", `r${Math.floor(agenda.now() / 3_000)}-${chance.below(3)}`]]),
     };
     const parts = { subject, action: { tags }, amounts, verbose: true };
     const free = asked.useMs === undefined;

@@ -55,8 +55,10 @@ export function createOverheard(now: () => number): Overheard {
       const charged = all.filter(({ units, meter }) => units > 0 && meter !== "requests");
       if (charged.length === 0) return overage;
       // Answers leave in the turn of the loop in which they were made, but for those of a process that ended.
-      const made = told.findIndex(({ at }, i) => at === now() && isAt(i, charged));
-      const start = made < 0 ? told.findLastIndex((_, i) => isAt(i, charged)) : made;
+      let made = told.length;
+      while (told[made - 1]?.at === now()) made--;
+      while (made < told.length && !isAt(made, charged)) made++;
+      const start = made < told.length ? made : told.findLastIndex((_, i) => isAt(i, charged));
       if (start < 0) return overage;
       let end = start + charged.length;
       for (let one = told[end]; one?.what === "overage"; one = told[++end]) {

@@ -47,19 +47,23 @@ export function shardIn(data: Map<string, Shard>, uid: string): Shard {
 }
 
 export function runSync(shard: Shard, message: SyncMessage, env: StoreEnv): Ran {
-  const expiries = expiriesOf(shard, message);
+  const before = expiriesOf(shard, message);
   const { reply, hints } = sync(shard, message, env);
   const isRepeated = reply.blocks.every(({ status }) => status === "duplicate");
-  const wrote = !isRepeated || expiries !== expiriesOf(shard, message);
+  const wrote = !isRepeated || expiriesOf(shard, message).some((expiry, i) => expiry !== before[i]);
   return { reply, hints, wrote };
 }
 
 /** All that a repeated message can change. */
-function expiriesOf({ ledgers, meta }: Shard, { blocks }: SyncMessage): string {
-  const own = blocks.map(
-    ({ spec, holder }) => ledgers.get(spec.key)?.records.get(holder)?.expiresAt,
-  );
-  return `${meta?.fence} ${own.join(" ")}`;
+function expiriesOf(
+  { ledgers, meta }: Shard,
+  { blocks }: SyncMessage,
+): readonly (number | undefined)[] {
+  const found = [meta?.fence];
+  for (const { spec, holder } of blocks) {
+    found.push(ledgers.get(spec.key)?.records.get(holder)?.expiresAt);
+  }
+  return found;
 }
 
 export function bear(shard: Shard, learnMs: number, env: StoreEnv): void {
@@ -76,6 +80,8 @@ export function faultIn({ ledgers }: Shard, { blocks }: SyncMessage): string {
   }
   return "";
 }
+
+const SUMS = ["out", "quarantined", "settled", "demand", "askers", "live", "missing"] as const;
 
 function faultOf(ledger: SharedLedger): string {
   const sums = {
@@ -100,9 +106,10 @@ function faultOf(ledger: SharedLedger): string {
     sums.live++;
     if (record.fence !== ledger.fence) sums.missing++;
   }
-  for (const [name, sum] of Object.entries(sums)) {
-    const kept = ledger[name as keyof typeof sums];
-    if (kept !== sum) return `SL8 ${name} is ${kept}, the records say ${sum}`;
+  for (const name of SUMS) {
+    if (ledger[name] !== sums[name]) {
+      return `SL8 ${name} is ${ledger[name]}, the records say ${sums[name]}`;
+    }
   }
   const { rate, out, spec } = ledger;
   if (rate && rate.level > 0 && rate.level + out > spec.capacity && out <= spec.capacity) {

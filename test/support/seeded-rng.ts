@@ -31,7 +31,11 @@ export function createSeededRng(seed: number): SeededRng {
     next,
     below,
     chance: (share) => next() < share,
-    id: () => Array.from({ length: 22 }, () => ALPHABET.charAt(word() & 63)).join(""),
+    id() {
+      let text = "";
+      for (let i = 0; i < 22; i++) text += ALPHABET.charAt(word() & 63);
+      return text;
+    },
     pick(items) {
       const item = items[below(items.length)];
       if (item === undefined) throw new Error("pick from an empty list");
