@@ -4,10 +4,12 @@
  *   free = granted + beyond − spent − returned − reserved
  *
  *   LE1  free ≥ 0, always.
- *   LE2  Until the store folds them all totals only grow; `returned` grows before the message that reports it
- *        leaves.
+ *   LE2  Until the store folds them all totals that a message has told only grow; `returned` grows before the
+ *        message that reports it leaves.
  *   LE3  What no grant covered is counted in `beyond` as well, so that `out` at the store stays true.
  *   LE4  A rate spends at once what it reserves and refunds what was not used: refill goes on meanwhile.
+ *   LE5  What is not used while no message has told of as much that was spent here, is not spent: a fleet's store
+ *        hears too late of a refund to know whether it still fits.
  *
  * Worked example: granted 100, a reservation of 60 (reserved 60, free 40) is committed with 70: spent 70,
  * reserved 0, free 30. The 30 go back with the next message: returned 30, free 0.
@@ -181,10 +183,16 @@ export function holdBeyond(lease: Lease, units: Units): void {
   hold(lease, units);
 }
 
+/** Spent out of what was granted, and in no message yet: it can still be as if it had never been spent (LE5). */
+const untoldSpent = ({ spent, beyond, stock }: Lease): Units =>
+  stock ? Math.max(0, spent - beyond - stock.sentSpent) : 0;
+
 /** Gives `units` of a hold back unused. */
 export function unhold(lease: Lease, units: Units): void {
   if (isRate(lease)) {
-    lease.refunded += units;
+    const untold = Math.min(units, untoldSpent(lease));
+    lease.spent -= untold;
+    lease.refunded += units - untold;
     lease.pending -= units;
   } else lease.reserved -= units;
   lease.dirty = true;
@@ -234,6 +242,7 @@ export function rebase(lease: Lease): void {
   lease.beyond = lease.reserved + lease.pending;
   lease.overage = 0;
   lease.refunded = 0;
+  if (lease.stock) lease.stock.sentSpent = 0;
   forgetTold(lease);
   lease.dirty = true;
 }

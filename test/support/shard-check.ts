@@ -53,9 +53,9 @@ function checkSums(ledger: SharedLedger): void {
 }
 
 function checkFigures(ledger: SharedLedger): void {
-  const { spec, rate, records, waiters, ...figures } = ledger;
+  const { spec, rate, records, waiters, lows, ...figures } = ledger;
   const name = spec.key;
-  const all = [figures, rate ?? {}, ...records.values(), ...waiters];
+  const all = [figures, rate ?? {}, ...records.values(), ...waiters, ...lows];
   for (const [figure, value] of all.flatMap((one) => Object.entries(one))) {
     if (typeof value === "number") assert.ok(Number.isSafeInteger(value), `LG6 ${name}: ${figure}`);
   }

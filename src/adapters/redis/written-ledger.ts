@@ -1,4 +1,5 @@
 /** A ledger as the scripts write it down: words separated by |, in the order of scripts/prelude.ts. */
+import type { Low } from "../../core/lease/late-refund.ts";
 import type { Account, LedgerSpec } from "../../core/lease/ledger.ts";
 import type {
   HolderRecord,
@@ -97,6 +98,7 @@ export function readLedger(key: string, fields: ReadonlyMap<string, string>): Sh
     foldedMint: number(),
     lifeEnd: number(),
     waiters: readWaiters(text()),
+    lows: readLows(text()),
     records: readRecords(fields),
   };
 }
@@ -105,6 +107,12 @@ const readWaiters = (word: string): Waiter[] =>
   (word === "-" ? [] : word.split(",")).map((one) => {
     const [holder = "", need, until] = one.split(":");
     return { holder, need: Number(need), until: Number(until) };
+  });
+
+const readLows = (word: string): Low[] =>
+  (word === "-" ? [] : word.split(",")).map((one) => {
+    const [version, slack] = one.split(":");
+    return { version: Number(version), slack: Number(slack) };
   });
 
 function readRecords(fields: ReadonlyMap<string, string>): Map<string, HolderRecord> {
@@ -132,6 +140,7 @@ function readRecord({ text, number }: Reader): HolderRecord {
   const expiresAt = number();
   const state = text();
   if (!isState(state)) throw new Error(`the store has a record that is "${state}"`);
-  const rest = { demand: number(), fence: number(), label: decodeText(text().slice(1)) };
-  return { epoch, nonce, seq, ...totals, expiresAt, state, ...rest };
+  const rest = { demand: number(), fence: number(), version: number(), room: number() };
+  const label = decodeText(text().slice(1));
+  return { label, epoch, nonce, seq, ...totals, expiresAt, state, ...rest };
 }

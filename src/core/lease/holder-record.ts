@@ -5,6 +5,7 @@
 import type { DurationMs, EpochMs } from "../time.ts";
 import { MAX_UNITS, type Units } from "../units.ts";
 import { atMost, grow, outOf, settleRate, type Totals } from "./ledger.ts";
+import { fitting } from "./late-refund.ts";
 import type { Holder, SyncBlock } from "./message.ts";
 import {
   knows,
@@ -41,6 +42,8 @@ export function openRecord(ledger: SharedLedger, block: SyncBlock, holder: Holde
     expiresAt: 0,
     demand: 0,
     fence: ledger.fence,
+    version: ledger.version,
+    room: MAX_UNITS,
   };
   ledger.records.set(block.holder, record);
   ledger.live += 1;
@@ -122,7 +125,9 @@ export function absorb(
   record.overage += overage;
   record.refunded += refunded;
   if (ledger.rate) {
-    const back = (wasExpired ? 0 : returned) + refunded;
+    const covered = isNew || wasExpired ? 0 : Math.max(0, spent - beyond);
+    const late = { refunded: isHistory ? 0 : refunded, spent: covered };
+    const back = (wasExpired ? 0 : returned) + fitting(ledger, record, late);
     const room = rateCap(ledger, now) - ledger.out;
     if (!isHistory) settleRate(ledger.rate, back, beyond, room);
   } else ledger.owed = atMost(ledger.owed + overage);

@@ -28,6 +28,7 @@ import type {
   SyncReply,
   SyncStatus,
 } from "./message.ts";
+import { noteSlack } from "./late-refund.ts";
 import { offer, type Offer } from "./offer.ts";
 import {
   absorb,
@@ -244,6 +245,7 @@ function hear(
   record.seq = block.seq;
   hearWitness(ledger, block);
   refillTo(ledger, clock, now);
+  noteSlack(ledger);
   const back = absorb(ledger, record, block, { isNew: known === undefined, now });
   reclaim(ledger, block.holder, now);
   balance(ledger, now);

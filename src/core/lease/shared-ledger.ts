@@ -17,6 +17,7 @@
 import type { DurationMs, EpochMs } from "../time.ts";
 import type { RateBucket } from "../limit/rate.ts";
 import { accrue, atMost, payOff, type Account, type LedgerSpec } from "./ledger.ts";
+import type { Low } from "./late-refund.ts";
 import type { SyncBlock } from "./message.ts";
 import { MAX_UNITS, type Units } from "../units.ts";
 
@@ -51,6 +52,9 @@ export interface HolderRecord {
   demand: Units;
   /** The history in which it was last heard of. */
   fence: number;
+  /** Rates: the ledger's version of its last message, and what of later refunds fits by then (late-refund.ts). */
+  version: number;
+  room: Units;
 }
 
 /** Who was refused, and wants to be woken. */
@@ -72,6 +76,8 @@ export interface SharedLedger {
   owed: Units;
   carried: number;
   rate: RateBucket | undefined;
+  /** Rates: how far the bucket was from being full, latest last. */
+  lows: Low[];
   /** Rates: after a loss little is out at once until then. */
   cautiousUntil: EpochMs;
   /** One more with each message that changed anything. */
@@ -137,6 +143,7 @@ export function createSharedLedger(block: SyncBlock, history: History): SharedLe
     owed: 0,
     carried: 0,
     rate: spec.kind === "rate" ? { level, remainder: 0, at: clock } : undefined,
+    lows: [],
     cautiousUntil: spec.kind === "rate" && isLost ? now + learnMs : 0,
     version: 0,
     fence,

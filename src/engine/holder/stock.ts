@@ -55,6 +55,8 @@ export interface Stock extends Timed {
   longestTtl: number;
   /** Of the spec that the store has heard of. */
   toldVersion: number;
+  /** Of what is spent, less what went beyond: so much has left in a message. */
+  sentSpent: Units;
   readonly demand: Demand;
   /** How far ahead to ask; 0: direct. */
   horizon: number;
@@ -122,6 +124,7 @@ export const newStock = (lease: Lease, uid: string, id: string, mono: number): S
   coveredUntil: NEVER,
   longestTtl: 0,
   toldVersion: lease.spec.version,
+  sentSpent: 0,
   demand: newDemand(mono),
   horizon: HORIZON,
   learningUntil: NEVER,
@@ -286,6 +289,7 @@ export function blockOf(stock: Stock, asking: Asking, moment: Moment): SyncBlock
   const { mono } = moment;
   stock.seq++;
   lease.dirty = false;
+  stock.sentSpent = lease.spent - lease.beyond;
   const openMs = openFor(stock, moment);
   return {
     spec: lease.spec,

@@ -117,6 +117,7 @@ function takeOver(state: HolderState, lease: Lease, totals: TotalsState): void {
   lease.beyond = totals.beyond;
   lease.overage = totals.overage;
   lease.refunded = totals.refunded;
+  stock.sentSpent = totals.spent - totals.beyond;
   lease.granted = 0;
   lease.granted = -free(lease); // nothing is free before the store has answered
   stock.frozen = totals.granted - lease.granted;

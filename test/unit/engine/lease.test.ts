@@ -23,6 +23,7 @@ import {
   settled,
   unhold,
 } from "../../../src/engine/lease.ts";
+import { blockOf, JUST_SETTLE, newStock } from "../../../src/engine/holder/stock.ts";
 import { counterexample } from "../../support/counterexample.ts";
 import { aLedgerSpec, aRateSpec } from "../../support/ledgers.ts";
 
@@ -79,6 +80,25 @@ describe("a lease", () => {
     expect([lease.spent, lease.refunded, lease.reserved]).toEqual([60, 20, 0]);
     pay(lease, { ...payment, held: 40, beyond: 3, owed: true });
     expect([lease.spent, lease.beyond, lease.overage]).toEqual([63, 3, 3]);
+  });
+
+  test("LE5: what is given back before a message has told of as much is not spent, but for what went beyond", () => {
+    const lease = aLease(rateSpec, 50);
+    const stock = newStock(lease, "uid", "id", 0);
+    lease.stock = stock;
+    stock.heard = true;
+    const tell = (): void =>
+      void blockOf(stock, JUST_SETTLE, { mono: 0, at: 0, ttlMs: 10_000, graceMs: 1_000 });
+    hold(lease, 20);
+    tell();
+    hold(lease, 10);
+    holdBeyond(lease, 5);
+    unhold(lease, 15);
+    expect(lease).toMatchObject({ spent: 25, refunded: 5, beyond: 5, pending: 20 });
+    expect(free(lease)).toBe(30);
+    tell();
+    unhold(lease, 20);
+    expect(lease).toMatchObject({ spent: 25, refunded: 25, pending: 0 });
   });
 
   test("LE4: the store hears of a rate's hold in the same turn, of a budget's it need not", () => {

@@ -21,15 +21,15 @@ local LEDGER = { 'schema', 'kind', 'spec_version', 'capacity', 'overdraft', 'uni
   'carry_debt', 'start', 'stop', 'out', 'settled', 'folded', 'quarantined', 'owed', 'carried', 'level',
   'remainder', 'at', 'cautious_until', 'version', 'fence', 'since', 'learning_until', 'may_end_early',
   'lost_fence', 'lost_version', 'lost_used', 'explained', 'demand', 'askers', 'mean', 'live', 'missing',
-  'recalled_at', 'recall_level', 'folded_mint', 'life_end', 'waiters' }
+  'recalled_at', 'recall_level', 'folded_mint', 'life_end', 'waiters', 'lows' }
 local RECORD = { 'epoch', 'nonce', 'seq', 'granted', 'spent', 'returned', 'beyond', 'overage', 'refunded',
-  'expires_at', 'state', 'demand', 'fence', 'label' }
+  'expires_at', 'state', 'demand', 'fence', 'version', 'room', 'label' }
 local MEMBER = { 'label', 'start', 'stop', 'capacity', 'overdraft', 'rollover', 'carry_debt', 'settled',
   'owed', 'carried', 'life_end' }
-local IS_TEXT = { kind = true, waiters = true, nonce = true, state = true, label = true, holder = true }
+local IS_TEXT = { kind = true, waiters = true, lows = true, nonce = true, state = true, label = true, holder = true }
 local FORM = {
-  [LEDGER] = '%.0f|%s|' .. string.rep('%.0f|', 37) .. '%s',
-  [RECORD] = '%.0f|%s|' .. string.rep('%.0f|', 8) .. '%s|%.0f|%.0f|%s',
+  [LEDGER] = '%.0f|%s|' .. string.rep('%.0f|', 37) .. '%s|%s',
+  [RECORD] = '%.0f|%s|' .. string.rep('%.0f|', 8) .. '%s|' .. string.rep('%.0f|', 4) .. '%s',
   [MEMBER] = '%s|' .. string.rep('%.0f|', 9) .. '%.0f',
 }
 

@@ -77,6 +77,10 @@ for _, b in ipairs(blocks) do
       for holder, need, till in string.gmatch(l.waiters, '([0-9a-f]+):(%d+):(%d+)') do
         l.waiting[#l.waiting + 1] = { holder = holder, need = tonumber(need), till = tonumber(till) }
       end
+      l.slacks = {}
+      for version, slack in string.gmatch(l.lows, '(%d+):(%d+)') do
+        l.slacks[#l.slacks + 1] = { version = tonumber(version), slack = tonumber(slack) }
+      end
       if found[2] then b.known = parse(found[2], RECORD) end
     end
   end
@@ -108,7 +112,7 @@ local now = meta.latest
 
 -- shared-ledger.ts: createSharedLedger
 local function create(b)
-  local l = { waiting = {}, is_new = true }
+  local l = { waiting = {}, slacks = {}, is_new = true }
   for _, name in ipairs(LEDGER) do l[name] = 0 end
   for _, name in ipairs({ 'kind', 'spec_version', 'capacity', 'overdraft', 'units', 'every', 'rollover',
     'carry_debt', 'start', 'stop' }) do l[name] = b[name] end

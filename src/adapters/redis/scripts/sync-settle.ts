@@ -80,6 +80,28 @@ local function hear_witness(l, b)
   end
 end
 
+-- late-refund.ts
+local function note_slack(l)
+  if l.kind ~= 'rate' then return end
+  local lows, slack = l.slacks, min(max(0, l.capacity - l.out - l.level), MAX)
+  while #lows > 0 and slack <= lows[#lows].slack do lows[#lows] = nil end
+  local last = lows[#lows]
+  if last and slack < 2 * last.slack then last.version = l.version + 1
+  else lows[#lows + 1] = { version = l.version + 1, slack = slack } end
+end
+
+local function fitting(l, r, refunded, spent)
+  local least
+  for _, low in ipairs(l.slacks) do
+    if not least and low.version > r.version then least = low.slack end
+  end
+  local units = min(refunded, least or 0, r.room)
+  for _, low in ipairs(l.slacks) do low.slack = max(0, low.slack - units) end
+  r.room = at_most((least or 0) + spent - units)
+  r.version = l.version + 1
+  return units
+end
+
 local function absorb(b)
   local l, r = b.ledger, b.record
   local was_expired = r.state == 'expired'
@@ -102,7 +124,8 @@ local function absorb(b)
   local overage, refunded = grow(r.overage, b.overage), grow(r.refunded, b.refunded)
   r.overage, r.refunded = r.overage + overage, r.refunded + refunded
   if l.kind == 'rate' then
-    local back = (was_expired and 0 or returned) + refunded
+    local covered = (not b.known or was_expired) and 0 or max(0, spent - beyond)
+    local back = (was_expired and 0 or returned) + fitting(l, r, is_history and 0 or refunded, covered)
     if not is_history then settle_rate(l, back, beyond, rate_cap(l, now) - l.out) end
   else l.owed = at_most(l.owed + overage) end
   return returned
@@ -131,7 +154,8 @@ for _, b in ipairs(blocks) do
   local r = b.known
   if not r then
     r = { epoch = epoch, nonce = nonce, label = label, state = 'live', fence = l.fence, seq = 0, granted = 0,
-      spent = 0, returned = 0, beyond = 0, overage = 0, refunded = 0, expires_at = 0, demand = 0 }
+      spent = 0, returned = 0, beyond = 0, overage = 0, refunded = 0, expires_at = 0, demand = 0,
+      version = l.version, room = MAX }
     l.live = l.live + 1
   elseif r.nonce ~= nonce then r.nonce, r.epoch, r.label, r.seq = nonce, epoch, label, 0 end
   b.record = r
@@ -148,6 +172,7 @@ for _, b in ipairs(blocks) do
     r.seq = b.seq
     hear_witness(l, b)
     refill_to(l, clock, now)
+    note_slack(l)
     b.back = absorb(b)
     reclaim(b)
     balance(l, now)

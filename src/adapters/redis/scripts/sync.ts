@@ -24,6 +24,9 @@ for i, b in ipairs(blocks) do
   local waiters = {}
   for j, w in ipairs(l.waiting) do waiters[j] = w.holder .. ':' .. text(w.need) .. ':' .. text(w.till) end
   l.waiters = #waiters > 0 and table.concat(waiters, ',') or '-'
+  local lows = {}
+  for j, low in ipairs(l.slacks) do lows[j] = text(low.version) .. ':' .. text(low.slack) end
+  l.lows = #lows > 0 and table.concat(lows, ',') or '-'
   if l.is_new then call('DEL', b.key, b.index) end
   local fields = { 'ledger', write(l, LEDGER), 'h:' .. b.holder, write(r, RECORD) }
   for id, lapsed in pairs(b.lapsed) do
