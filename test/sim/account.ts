@@ -5,9 +5,8 @@
  *       exceeds what actuals were above their holds
  *   I2  a reservation is charged once
  *   I5  rates: an ideal bucket, filled by true time, is never below 0 (less than one unit for rounding, and half a
- *       second of refill for each loss of what was not confirmed)
- *       What a reservation did not use is back in the ideal bucket at once, and at the store when it hears of it:
- *       for that long the bucket may hold as much more.
+ *       second of refill for each loss of what was not confirmed); what a reservation did not use is back in it at
+ *       once, or overflows
  *   I6  slots: no more are open than the most that was ever allowed
  *
  * It is conservative: what the callers of a process that died without its journal held counts as spent.
@@ -33,8 +32,6 @@ export interface Account {
   readonly perMs: number;
   /** What a loss of unconfirmed writes may have cost. */
   slack: number;
-  /** Rates: what came back lately. */
-  refunds: { readonly at: number; readonly units: number }[];
   /** When `unspent` last was below each amount: see idle.ts. */
   readonly lows: { at: number; unspent: number }[];
 }
@@ -61,7 +58,6 @@ export const newAccount = ({ name, kind, capacity, perMs, now }: AccountOptions)
   at: now,
   perMs,
   slack: 0,
-  refunds: [],
   lows: [{ at: 0, unspent: capacity }],
 });
 
@@ -72,21 +68,12 @@ export function lossAt(account: Account): void {
   if (account.kind === "rate") account.slack += Math.ceil(account.perMs * BOOKED_MS);
 }
 
-/** The store hears of a refund so much later at most, ms: the longest time between two settlements. */
-const REFUNDED_MS = 2_500;
-
-function fill(account: Account, now: number): void {
+/** The ideal bucket, with `units` more that came by time or came back. */
+function fill(account: Account, now: number, units = 0): void {
   const by = (now - account.at) * account.perMs;
   account.at = now;
-  account.refunds = account.refunds.filter(({ at }) => at > now - REFUNDED_MS);
-  account.level = Math.min(mostOf(account), account.level + by);
-}
-
-/** What an ideal bucket may hold, late refunds included. */
-function mostOf({ capacity, refunds }: Account): number {
-  let most = capacity;
-  for (const { units } of refunds) most += units;
-  return most;
+  account.level = Math.min(account.capacity, account.level + by);
+  account.level = Math.min(account.capacity, account.level + units);
 }
 
 /** What nobody has spent or holds. */
@@ -108,11 +95,7 @@ export function hold(account: Account, units: number, now: number): void {
 export function letGo(account: Account, units: number, now: number): void {
   if (account.kind === "slots") account.open--;
   else account.held -= units;
-  if (account.kind === "rate") {
-    fill(account, now);
-    account.refunds.push({ at: now, units });
-    account.level += units;
-  }
+  if (account.kind === "rate") fill(account, now, units);
   note(account, now);
 }
 

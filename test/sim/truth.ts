@@ -288,13 +288,15 @@ export function createTruth(options: {
         const total = charged.find((one) => one.meter === meter)?.units ?? part.charged;
         const due = Math.max(0, total - part.charged);
         const held = wasOpen ? Math.min(part.held, partial ? due : part.held) : 0;
-        if (wasOpen && (account.kind !== "slots" || !partial)) leave(part, held);
         part.charged += due;
         const beyond = overage.get(meter) ?? 0;
-        if (account.kind === "slots") continue;
         // What was told of a lost one may be lost, too: it is charged as its process remembers it.
         const excess = Math.max(0, due - held, known.state === "lost" ? beyond : 0);
-        charge(account, { units: due, overage: beyond, excess }, agenda.now());
+        if (account.kind !== "slots") {
+          charge(account, { units: due, overage: beyond, excess }, agenda.now());
+        }
+        // After that, or what only changes its name would overflow in a full bucket.
+        if (wasOpen && (account.kind !== "slots" || !partial)) leave(part, held);
         look(account, `commit ${known.id} at ${known.owner.name}`);
       }
       if (partial) {
