@@ -91,6 +91,8 @@ export function watchCollection<T>(options: WatchOptions<T>): Watched<T> {
         stopping.signal,
       );
       for await (const line of lines) resourceVersion = take(line);
+      // A server, or something before it, that ends each watch at once is not to be asked without a breath.
+      await pause(FIRST_PAUSE_MS, stopping.signal);
     }
   }
   function take(line: unknown): string {
