@@ -11,7 +11,7 @@ import { defaulted, optional, required, type Reader, type Values } from "./flag.
 import { oneOf, text } from "./reader.ts";
 
 /** An address may hold a password: an error never repeats it. */
-const sharedStore: Reader<StoreUrl> = (value) => {
+export const sharedStore: Reader<StoreUrl> = (value) => {
   const url = parseStoreUrl(value);
   return isProblem(url) ? url : { value: url };
 };

@@ -46,6 +46,8 @@ export interface Visit {
   servers(): readonly ServerReport[];
   /** "auto", "strict" or "off" of the fleet that it was prepared for; "": it has not been. */
   mode(): Promise<string | StoreFault>;
+  /** Its time, epoch milliseconds. */
+  clock(): Promise<number | StoreFault>;
   /** Opens all shards, and waits until they grant. Told what speaks against it; "": nothing. */
   prepare(): Promise<string>;
   /** All ledgers of a tenant by key, or that one; those that nobody uses any more too. */
@@ -128,6 +130,12 @@ export async function visitStore(options: VisitOptions): Promise<Visit> {
       return [{ server, version: "", replicas: 0, findings: [{ isFatal: true, text }] }];
     },
     mode,
+    async clock() {
+      const time = await deployment.askForId(["TIME"]);
+      if (time.kind !== "reply") return { fault: time.error };
+      const [seconds = 0, micros = 0] = Array.isArray(time.reply) ? time.reply.map(Number) : [];
+      return seconds * 1_000 + micros / 1_000;
+    },
     async prepare() {
       const installation = createInstallation({
         confirm,
