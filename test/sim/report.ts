@@ -1,11 +1,10 @@
-/** Sums over the runs of one environment. */
+/** Sums over runs: of one environment, or of all. */
 import type { RunResult } from "./run.ts";
-import type { Environment } from "./setting.ts";
+import type { Told } from "./worker.ts";
 
 /** Changed in place. */
 export interface Summary {
-  readonly environment: Environment;
-  readonly startedAt: number;
+  readonly name: string;
   early: number;
   seeds: number;
   violations: number;
@@ -19,11 +18,13 @@ export interface Summary {
   /** Units held back for the dead when all was at rest, of all that the limits allow. */
   quarantined: number;
   capacity: number;
+  cpuMs: number;
+  /** Of all runs, in whatever order they ended. */
+  hash: number;
 }
 
-export const newSummary = (environment: Environment): Summary => ({
-  environment,
-  startedAt: performance.now(),
+export const newSummary = (name: string): Summary => ({
+  name,
   early: 0,
   seeds: 0,
   violations: 0,
@@ -36,9 +37,11 @@ export const newSummary = (environment: Environment): Summary => ({
   events: 0,
   quarantined: 0,
   capacity: 0,
+  cpuMs: 0,
+  hash: 0,
 });
 
-export function addTo(summary: Summary, result: RunResult): void {
+export function addTo(summary: Summary, { result, cpuMs }: Told): void {
   const { counts, faults, stranded } = result;
   summary.seeds++;
   if (result.violation !== "") summary.violations++;
@@ -52,18 +55,29 @@ export function addTo(summary: Summary, result: RunResult): void {
   for (const times of faults.values()) summary.faults += times;
   summary.quarantined += stranded.quarantined;
   summary.capacity += stranded.capacity;
+  summary.cpuMs += cpuMs;
+  summary.hash = (summary.hash + hashOf(result)) >>> 0;
 }
 
-export function lineOf(summary: Summary): string {
-  const { environment, seeds, violations, quarantined, capacity } = summary;
-  const share = capacity === 0 ? 0 : (100 * quarantined) / capacity;
-  const seconds = (performance.now() - summary.startedAt) / 1_000;
+const hashOf = ({ hash, seed }: RunResult): number =>
+  Math.imul(Number.parseInt(hash, 16), 2 * seed + 1);
+
+const short = (count: number): string => count.toLocaleString("en");
+
+/** `all`: the sums of which this is a part. */
+export function lineOf(summary: Summary, all: Summary): string {
+  const { name, seeds, violations, quarantined, capacity, cpuMs } = summary;
+  const stranded = capacity === 0 ? 0 : (100 * quarantined) / capacity;
+  const share = all.cpuMs === 0 ? 0 : (100 * cpuMs) / all.cpuMs;
+  const each = seeds === 0 ? 0 : cpuMs / 1_000 / seeds;
   return [
-    `${environment}: ${seeds} seeds, ${violations} violations`,
-    `${summary.decisions} decisions, ${summary.admitted} admitted`,
-    `${summary.storeCalls} store calls, ${summary.overage} units of overage`,
-    `${summary.births} births, ${summary.faults} faults, ${summary.events} events`,
-    ...(environment === "calm" ? [`${summary.early} refused early`] : []),
-    `stranded ${share.toFixed(1)} %, ${seconds.toFixed(0)} s`,
+    `${name}: ${seeds} seeds, ${violations} violations`,
+    `${short(summary.decisions)} decisions, ${short(summary.admitted)} admitted`,
+    `${short(summary.faults)} faults, ${short(summary.births)} births`,
+    `${short(summary.storeCalls)} store calls, ${short(summary.overage)} units of overage`,
+    ...(summary.early > 0 ? [`${summary.early} refused early`] : []),
+    `stranded ${stranded.toFixed(1)} %`,
+    `${short(summary.events)} events, hash ${summary.hash.toString(16).padStart(8, "0")}`,
+    `CPU ${(cpuMs / 1_000).toFixed(0)} s (${share.toFixed(0)} %), ${each.toFixed(3)} s a seed`,
   ].join("; ");
 }

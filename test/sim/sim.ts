@@ -1,29 +1,30 @@
 /**
  * Runs the simulator from the command line.
  *
- *   npm run sim -- --env E0 --seeds 300 [--from 1]      many runs; without --env in all environments
+ *   npm run sim -- --seeds 20000 [--from 1]             many runs, spread over all environments
+ *   npm run sim -- --env E0 --seeds 300                 many runs in one
  *   npm run sim -- --env E0 --seed 17 [--trace]         one run, told as it goes
  *
  *   --load NAME        which limits the load is about; drawn where it is not said
  *   --stress           idle leases, long pauses, deaths
  *   --directed NAME    a schedule of directed.ts, in its environment
+ *   --budget 60        seconds that one seed may take
+ *   --jobs N           seeds at once; as many as there are cores
  *
- * Two seeds run at once, each in a process of its own. Exits 1 where an invariant was violated, with a line that
- * replays it.
+ * Of many runs the environment follows from the seed, so that the same range is the same runs. Exits 1 where an
+ * invariant was violated, with lines that replay it.
  */
-import { Worker, isMainThread, parentPort, workerData } from "node:worker_threads";
+import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { DIRECTIONS, ENVIRONMENT_OF } from "./directed.ts";
-import { addTo, lineOf, newSummary, type Summary } from "./report.ts";
-import { run, type RunOptions, type RunResult } from "./run.ts";
+import { addTo, lineOf, newSummary } from "./report.ts";
+import { run } from "./run.ts";
 import { ENVIRONMENTS, LOADS, type Environment } from "./setting.ts";
+import type { Task } from "./worker.ts";
+import { startWorkers } from "./workers.ts";
 
-const WORKERS = 2;
-const PROGRESS_MS = 10_000;
-
-/** What a worker is told, and what it tells. */
-type Task = Omit<RunOptions, "trace">;
-type Told = RunResult;
+/** How often is told how far it is; on a terminal in one line. */
+const PROGRESS_MS = process.stdout.isTTY ? 1_000 : 15_000;
 
 const { values } = parseArgs({
   options: {
@@ -33,6 +34,8 @@ const { values } = parseArgs({
     seed: { type: "string" },
     load: { type: "string" },
     directed: { type: "string" },
+    budget: { type: "string", default: "60" },
+    jobs: { type: "string", default: String(availableParallelism()) },
     stress: { type: "boolean", default: false },
     trace: { type: "boolean", default: false },
   },
@@ -48,6 +51,13 @@ function chosen<T extends string>(what: string, given: string | undefined, all: 
   return found;
 }
 
+function whole(what: "seeds" | "from" | "budget" | "jobs"): number {
+  const number = Number(values[what]);
+  if (Number.isSafeInteger(number) && number >= (what === "from" ? 0 : 1)) return number;
+  console.error(`--${what} ${values[what]}: a whole number`);
+  return process.exit(2);
+}
+
 const load = chosen("load", values.load, LOADS);
 const directed = chosen("directed", values.directed, DIRECTIONS);
 const environment = chosen("env", values.env, ENVIRONMENTS);
@@ -57,27 +67,25 @@ const environments: readonly Environment[] = directed
     ? [environment]
     : ENVIRONMENTS;
 
+const taskOf = (seed: number, of: Environment): Task => ({
+  seed,
+  environment: of,
+  load,
+  directed,
+  stress: values.stress,
+});
+
 /** The command that does the same again. */
-function replay({ seed }: Told, of: Environment): string {
-  const more = [
-    load ? ` --load ${load}` : "",
-    directed ? ` --directed ${directed}` : "",
-    values.stress ? " --stress" : "",
-  ];
-  return `npm run sim -- --env ${of} --seed ${seed}${more.join("")} --trace`;
+function replay({ seed, environment: of }: Pick<Task, "seed" | "environment">): string {
+  const where = directed ? `--directed ${directed}` : `--env ${of}`;
+  const more = [load ? ` --load ${load}` : "", values.stress ? " --stress" : ""].join("");
+  return `npm run sim -- ${where} --seed ${seed}${more} --trace`;
 }
 
 async function one(seed: number): Promise<void> {
   for (const of of environments) {
     const trace = values.trace ? (line: string) => console.log(line) : undefined;
-    const result = await run({
-      seed,
-      environment: of,
-      load,
-      directed,
-      stress: values.stress,
-      trace,
-    });
+    const result = await run({ ...taskOf(seed, of), trace });
     const { violation, hash, setting, counts, faults } = result;
     console.log({ setting, counts, faults });
     console.log(
@@ -87,53 +95,70 @@ async function one(seed: number): Promise<void> {
   }
 }
 
-/** Hands out seeds to the workers until there are none left. */
-function many(of: Environment, from: number, seeds: number): Promise<Summary> {
-  const summary = newSummary(of);
-  let next = from;
-  let toldAt = performance.now();
-  const task = (seed: number): Task => ({
-    seed,
-    environment: of,
-    load,
-    directed,
-    stress: values.stress,
+/** Takes the line back that was only about progress. */
+const clear = (): void => void (process.stdout.isTTY && process.stdout.write("\r\u001b[K"));
+
+async function many(from: number, seeds: number): Promise<void> {
+  const all = newSummary("all");
+  const parts = new Map(environments.map((of) => [of, newSummary(of)]));
+  const violated: string[] = [];
+  const startedAt = performance.now();
+  let begun = 0;
+
+  function found({ seed, environment: of }: Task, violation: string): void {
+    clear();
+    const again = replay({ seed, environment: of });
+    console.log(`${of} seed ${seed}: ${violation}\n  ${again}`);
+    violated.push(`${of} ${seed}`);
+  }
+  const workers = startWorkers({
+    jobs: Math.min(whole("jobs"), seeds),
+    budgetMs: whole("budget") * 1_000,
+    next() {
+      const seed = from + begun;
+      const of = environments[seed % environments.length];
+      if (begun++ >= seeds || of === undefined) return undefined;
+      return taskOf(seed, of);
+    },
+    told(told) {
+      const { setting, seed, violation } = told.result;
+      for (const sums of [all, parts.get(setting.environment)]) if (sums) addTo(sums, told);
+      if (violation !== "") found(taskOf(seed, setting.environment), violation);
+    },
+    failed(task, why) {
+      for (const sums of [all, parts.get(task.environment)]) {
+        if (!sums) continue;
+        sums.seeds++;
+        sums.violations++;
+      }
+      found(task, why);
+    },
   });
-  const work = (): Promise<void> =>
-    new Promise((resolve, reject) => {
-      const worker = new Worker(new URL(import.meta.url), { workerData: "worker" });
-      const give = (): void => {
-        if (next < from + seeds) worker.postMessage(task(next++));
-        else void worker.terminate().then(() => resolve());
-      };
-      worker.on("error", reject);
-      worker.on("message", (told: Told) => {
-        addTo(summary, told);
-        if (told.violation !== "")
-          console.log(`${of} seed ${told.seed}: ${told.violation}\n  ${replay(told, of)}`);
-        if (performance.now() - toldAt > PROGRESS_MS) {
-          toldAt = performance.now();
-          console.log(
-            `${of}: ${summary.seeds} of ${seeds} seeds, ${summary.violations} violations`,
-          );
-        }
-        give();
-      });
-      give();
-    });
-  return Promise.all(Array.from({ length: Math.min(WORKERS, seeds) }, work)).then(() => summary);
+  const tell = (): void => {
+    const seconds = (performance.now() - startedAt) / 1_000;
+    const left = (seconds / Math.max(1, all.seeds)) * (seeds - all.seeds);
+    const text = `${all.seeds} of ${seeds} seeds, ${all.violations} violations, ${(all.seeds / seconds).toFixed(1)} a second, ${Math.ceil(left / 60)} min left`;
+    if (process.stdout.isTTY) process.stdout.write(`\r\u001b[K${text}`);
+    else console.log(text);
+  };
+  const progress = setInterval(tell, PROGRESS_MS);
+  const stop = (signal: NodeJS.Signals): void => {
+    process.exitCode = signal === "SIGINT" ? 130 : 143;
+    workers.stop();
+  };
+  process.once("SIGINT", stop).once("SIGTERM", stop);
+  await workers.done;
+  clearInterval(progress);
+  clear();
+  for (const sums of parts.values()) console.log(lineOf(sums, all));
+  if (parts.size > 1) console.log(lineOf(all, all));
+  console.log(`${((performance.now() - startedAt) / 1_000).toFixed(0)} s in all`);
+  if (all.seeds < seeds)
+    console.log(`stopped: ${seeds - all.seeds} of ${seeds} seeds were not run`);
+  if (violated.length === 0) return;
+  console.log(`violated: ${violated.join(", ")}`);
+  process.exitCode ??= 1;
 }
 
-if (!isMainThread && workerData === "worker") {
-  parentPort?.on("message", (task: Task) => {
-    void run(task).then((told: Told) => parentPort?.postMessage(told));
-  });
-} else if (values.seed !== undefined) {
-  await one(Number(values.seed));
-} else {
-  for (const of of environments) {
-    const summary = await many(of, Number(values.from), Number(values.seeds));
-    console.log(lineOf(summary));
-    if (summary.violations > 0) process.exitCode = 1;
-  }
-}
+if (values.seed !== undefined) await one(Number(values.seed));
+else await many(whole("from"), whole("seeds"));
