@@ -71,9 +71,9 @@ seccompProfile: {type: RuntimeDefault}
 {{- concat (list "kube-system" "kube-public" "kube-node-lease" .Release.Namespace) .Values.injector.excludedNamespaces | uniq | toJson -}}
 {{- end -}}
 
-{{/* Half of the memory's limit, in MiB, for V8's old generation: the rest is code, buffers and the young one. */}}
+{{/* What Node's heap may take, in MiB: three quarters of what a limit leaves beside 96 MiB of code, threads and buffers. */}}
 {{- define "imprest.oldSpace" -}}
 {{- $text := toString . -}}
 {{- $mib := ternary (mul 1024 (trimSuffix "Gi" $text | atoi)) (trimSuffix "Mi" $text | atoi) (hasSuffix "Gi" $text) -}}
-{{- div $mib 2 -}}
+{{- div (mul (sub $mib 96) 3) 4 -}}
 {{- end -}}

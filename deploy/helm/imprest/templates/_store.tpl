@@ -53,9 +53,7 @@ memory:
   policyConfigMap: {{ $whole.policy.configMap }}
   mode: {{ $whole.sidecar.mode }}
   logLevel: {{ $whole.sidecar.logLevel }}
-  {{- if not (kindIs "invalid" $whole.sidecar.runAsUser) }}
-  runAsUser: {{ $whole.sidecar.runAsUser | int64 }}
-  {{- end }}
+  runAsUser: {{ if kindIs "invalid" $whole.sidecar.runAsUser }}null{{ else }}{{ $whole.sidecar.runAsUser | int64 }}{{ end }}
   resources: {{ toJson $whole.sidecar.resources }}
   args: {{ toJson $whole.sidecar.args }}
 {{- end }}
