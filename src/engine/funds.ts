@@ -7,6 +7,11 @@
  *
  *   FU1  An ask is granted on all its ledgers or on none.
  *   FU2  After `flush` no lease has free units, and the store knows all that was settled.
+ *   FU3  The only holder of a ledger knows what the store would answer: it draws what is there, counted beyond,
+ *        and says so in the message at the end of the turn. A draw that nobody used was never made.
+ *
+ * One message instead of two is a tenth of what a decision costs. The store is asked all the same where it may
+ * know more: of a ledger that is new here or was edited, and of a period that another one passes something to.
  */
 import type { LedgerAnswer, LedgerBlock, LedgerSpec, LedgerView } from "../core/lease/ledger.ts";
 import type { Mode, StoreLossRule } from "../core/policy/document.ts";
@@ -14,7 +19,17 @@ import type { DurationMs, EpochMs } from "../core/time.ts";
 import type { Units } from "../core/units.ts";
 import type { Keeper, Recovered } from "../ports/journal.ts";
 import type { LeaseStore, StoreFault } from "../ports/lease-store.ts";
-import { block, forgetTold, free, noteTold, returnFree, type Lease } from "./lease.ts";
+import {
+  available,
+  block,
+  draw,
+  forgetTold,
+  free,
+  noteTold,
+  returnFree,
+  undraw,
+  type Lease,
+} from "./lease.ts";
 import type { Now } from "./now.ts";
 import type { Standing } from "./standing.ts";
 import type { Ticket, Turn, Wait } from "./turn.ts";
@@ -104,27 +119,44 @@ export function createFunds(store: LeaseStore): Funds {
     });
   }
 
+  function askStore(standings: readonly Asking[]): Outcome {
+    const leases: Lease[] = [];
+    const blocks: LedgerBlock[] = [];
+    for (const standing of standings) {
+      const { lease } = standing;
+      if (!lease) continue;
+      const lacking = lackingOf(standing);
+      if (lacking === 0 && !lease.dirty) continue; // a new lease asks, to hear what is known of it
+      funds.touch(lease);
+      leases.push(lease);
+      blocks.push(block(lease, lacking));
+    }
+    let outcome: Outcome = "granted";
+    exchange(leases, blocks, (answers) => {
+      if (isFault(answers) || answers.some(({ short }) => short)) outcome = "short";
+    });
+    return outcome;
+  }
+
   const funds: Funds = {
     isShared: false,
     begin: ignore,
     end: () => funds.flush(),
-    ask(standings) {
-      const leases: Lease[] = [];
-      const blocks: LedgerBlock[] = [];
-      for (const { lease, limit, need } of standings) {
-        if (!lease) continue;
-        const lacking = limit.mode === "enforce" ? Math.max(0, need - free(lease)) : 0;
-        if (lacking === 0 && !lease.dirty) continue; // a new lease asks, to hear what is known of it
-        funds.touch(lease);
-        leases.push(lease);
-        blocks.push(block(lease, lacking));
+    ask(standings, { now }) {
+      if (!standings.every(isKnown)) return askStore(standings);
+      for (const standing of standings) {
+        const { lease } = standing;
+        if (lease && lackingOf(standing) > 0 && standing.need > available(lease, now.mono)) {
+          return "short"; // (FU1)
+        }
       }
-      if (blocks.length === 0) return "granted";
-      let outcome: Outcome = "granted";
-      exchange(leases, blocks, (answers) => {
-        if (isFault(answers) || answers.some(({ short }) => short)) outcome = "short";
-      });
-      return outcome;
+      for (const standing of standings) {
+        const lacking = lackingOf(standing);
+        if (!standing.lease || lacking === 0) continue;
+        funds.touch(standing.lease);
+        draw(standing.lease, lacking); // (FU3)
+      }
+      return "granted";
     },
     wait: ignore,
     why: () => USED,
@@ -169,7 +201,8 @@ export function createFunds(store: LeaseStore): Funds {
       const blocks: LedgerBlock[] = [];
       for (const lease of touched) {
         lease.touched = false;
-        if (!lease.dirty && free(lease) === 0) continue;
+        undraw(lease);
+        if (!lease.dirty && lease.drawn === 0 && free(lease) === 0) continue;
         returnFree(lease);
         leases.push(lease);
         blocks.push(block(lease, 0));
@@ -178,6 +211,7 @@ export function createFunds(store: LeaseStore): Funds {
       if (blocks.length > 0) exchange(leases, blocks, ignore);
     },
     close(lease) {
+      undraw(lease);
       returnFree(lease);
       exchange([lease], [block(lease, 0, true)], ignore);
     },
@@ -185,9 +219,19 @@ export function createFunds(store: LeaseStore): Funds {
   return funds;
 }
 
+/** What an enforced limit would have to grant. */
+function lackingOf({ lease, limit, need }: Asking): Units {
+  return lease && limit.mode === "enforce" ? Math.max(0, need - free(lease)) : 0;
+}
+
+/** What this lease was last told is all that the store has to say (FU3). */
+const isKnown = ({ lease }: Asking): boolean =>
+  lease === undefined || (!lease.dirty && lease.spec.family === "");
+
 /** Credits a grant after it was received: totals, so that a repeated answer adds nothing. */
 function learn(lease: Lease, answer: LedgerAnswer, sent: LedgerBlock): void {
   lease.view = answer.view;
+  lease.drawn = 0;
   if (answer.folded) return foldOff(lease, answer.granted, sent);
   lease.granted = Math.max(lease.granted, answer.granted);
   noteTold(lease, sent);

@@ -57,6 +57,8 @@ export interface Lease {
   notified: number;
   /** The store has to hear of it at the end of the turn. (A hold of granted units can wait.) */
   dirty: boolean;
+  /** Part of `beyond`: drawn in this turn, and the store has not heard of it. */
+  drawn: Units;
   /** It is on the list of those to be looked at at the end of the turn. */
   touched: boolean;
   /** Its period is over, or its limit gone: forgotten as soon as nothing is held. */
@@ -100,6 +102,7 @@ export const createLease = (
   usedAt: mono,
   notified: 0,
   dirty: false,
+  drawn: 0,
   touched: false,
   retired: false,
   stock: undefined,
@@ -181,6 +184,19 @@ export function holdBeyond(lease: Lease, units: Units): void {
   lease.beyond += units;
   lease.dirty = true;
   hold(lease, units);
+}
+
+/** Takes `units` that are known to be there, before the store is told. */
+export function draw(lease: Lease, units: Units): void {
+  lease.beyond += units;
+  lease.drawn += units;
+}
+
+/** What was drawn and is still free was never taken. */
+export function undraw(lease: Lease): void {
+  const unused = Math.min(lease.drawn, free(lease));
+  lease.beyond -= unused;
+  lease.drawn -= unused;
 }
 
 /** Spent out of what was granted, and in no message yet: it can still be as if it had never been spent (LE5). */

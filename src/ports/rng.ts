@@ -2,6 +2,6 @@
 export interface Rng {
   /** Uniform in [0, 1): jitter, never secrets. */
   next(): number;
-  /** At least 128 unguessable bits as 22 characters of [A-Za-z0-9_-]: reservation and decision ids. */
+  /** 144 unguessable bits as 24 characters of [A-Za-z0-9_-]: reservation and decision ids. */
   id(): string;
 }

@@ -35,7 +35,7 @@ describe.concurrent("an empty server", () => {
     const server = await start(ending);
     const [one, other] = [use(ending, server.url), use(ending, server.url)];
     await Promise.all([one.hears("up"), other.hears("up")]);
-    expect(await redisCli(server.port, "GET", "imprest:id")).toMatch(/^[\w-]{22}:auto$/);
+    expect(await redisCli(server.port, "GET", "imprest:id")).toMatch(/^[\w-]{24}:auto$/);
     const reply = await one.get(10);
     const born = [...one.lines, ...other.lines].filter(
       ({ message }) => message === "store prepared",

@@ -30,7 +30,9 @@ function outOf(store: LeaseStore, key: string): number | undefined {
   return out;
 }
 
-const leaseOf = (spec: LedgerSpec): Lease => createLease(spec, freshView(spec, 0), 0);
+/** A new one: it has heard nothing yet. */
+const leaseOf = (spec: LedgerSpec): Lease =>
+  Object.assign(createLease(spec, freshView(spec, 0), 0), { dirty: true });
 const TURN: Turn = {
   caller: { tenant: "", platform: true },
   now: { wall: 0, latest: 0, mono: 0 },
@@ -150,9 +152,50 @@ describe("the end of a turn", () => {
     const { funds, sent } = watched();
     const [a] = pair();
     funds.flush();
+    a.dirty = false;
     funds.touch(a);
     funds.flush();
     expect(sent).toEqual([]);
+  });
+});
+
+describe("FU3: a ledger of which all is known", () => {
+  function known(spec: LedgerSpec) {
+    const store = watched();
+    const lease = leaseOf(spec);
+    ask(store.funds, { lease, need: 0 });
+    store.sent.length = 0;
+    return { ...store, lease };
+  }
+
+  test("is drawn on without a message, and the one at the end of the turn says so", () => {
+    const { funds, sent, out, lease } = known(aLedgerSpec({ key: "a", capacity: 100 }));
+    expect([ask(funds, { lease, need: 60 }), free(lease), sent]).toEqual(["granted", 60, []]);
+    hold(lease, 60);
+    funds.flush();
+    expect([out("a"), sent.length, lease.view.available]).toEqual([60, 1, 40]);
+    expect(ask(funds, { lease, need: 41 })).toBe("short");
+  });
+
+  test("has had nothing taken where nobody used what was drawn, a full rate least of all", () => {
+    const refill = { units: 1, everyMs: 1_000, burst: 10 };
+    const { funds, sent, lease } = known(
+      aLedgerSpec({ key: "a", kind: "rate", capacity: 10, refill }),
+    );
+    ask(funds, { lease, need: 10 });
+    hold(lease, 4);
+    funds.flush();
+    expect([free(lease), lease.view.available, lease.view.debt]).toEqual([0, 6, 0]);
+    sent.length = 0;
+    ask(funds, { lease, need: 6 });
+    funds.flush();
+    expect([free(lease), sent, ask(funds, { lease, need: 6 })]).toEqual([0, [], "granted"]);
+  });
+
+  test("is not one that was edited, or into which an earlier period may pass something", () => {
+    const { funds, sent, lease } = known(aLedgerSpec({ key: "a\0p", family: "a" }));
+    ask(funds, { lease, need: 1 });
+    expect(sent).toHaveLength(1);
   });
 });
 
