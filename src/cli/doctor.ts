@@ -143,8 +143,14 @@ export const doctor: Command = defineCommand({
     2: "a configuration error",
   },
   examples: [
-    { line: "imprest doctor", says: "The cluster of your kubeconfig, or the one you are in." },
-    { line: "imprest doctor --namespace agents --json", says: "One namespace, for a program." },
+    {
+      line: "KUBECONFIG=admin.conf imprest doctor",
+      says: "A whole cluster; inside one nothing has to be said.",
+    },
+    {
+      line: "imprest doctor --kubeconfig admin.conf --namespace agents --json",
+      says: "One namespace, for a program.",
+    },
     { line: "imprest doctor --http 127.0.0.1:4602", says: "The sidecar of this pod or machine." },
     {
       line: "imprest doctor --store redis://127.0.0.1:6379",

@@ -6,6 +6,7 @@ import path from "node:path";
 import { promisify } from "node:util";
 import { load } from "js-yaml";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createInjectorMetrics } from "../../../src/adapters/telemetry/injector-metrics.ts";
 import { type RunningSidecar, startSidecar } from "../../support/running-sidecar.ts";
 import { read, ROOT } from "../../support/sources.ts";
 
@@ -96,7 +97,16 @@ describe("every name in the alerts and the dashboard", () => {
     const { reservationId } = await client.call("reserve", { subject, amounts });
     await client.call("commit", { reservationId, amounts: [{ meter: "tokens", units: 200n }] });
     await client.call("reserve", { subject, amounts });
-    known = parse((await running.get("/metrics")).body);
+    const injector = createInjectorMetrics("0.0.0-test");
+    injector.watch({
+      certificateExpirySeconds: () => 0,
+      isInSync: () => true,
+      hasNamespaces: () => true,
+      isLeader: () => true,
+    });
+    injector.admitted("skipped", "HostNetwork", 0.001);
+    const all = [...parse((await running.get("/metrics")).body), ...parse(await injector.expose())];
+    known = new Map(all);
   });
   afterAll(async () => {
     await running.close();
@@ -105,7 +115,7 @@ describe("every name in the alerts and the dashboard", () => {
 
   const unknown = ({ where, expr }: Query): string[] => {
     const { metrics, labels } = namesIn(expr);
-    const own = metrics.filter((name) => !isForeign(name) && !isOfInjector(name));
+    const own = metrics.filter((name) => !isForeign(name));
     if (own.length < metrics.length) return missing(where, own);
     const allowed = new Set([
       ...OF_TARGETS,
@@ -116,9 +126,8 @@ describe("every name in the alerts and the dashboard", () => {
   };
   const missing = (where: string, names: readonly string[]): string[] =>
     names.filter((name) => !known.has(name)).map((name) => `${where}: ${name}`);
-  const isOfInjector = (name: string): boolean => name.startsWith("imprest_injector_");
 
-  test("is one that a running sidecar has, its labels too", () => {
+  test("is one that a running sidecar or an injector has, its labels too", () => {
     expect(queries.length).toBeGreaterThan(50);
     expect(queries.flatMap(unknown)).toEqual([]);
   });

@@ -38,7 +38,7 @@ describe("the command", () => {
     expect(stderr).toContain(says);
   });
 
-  it.each(["why", "doctor"])("says that it does not have %s yet", async (name) => {
+  it.each(["why", "report"])("says that it does not have %s yet", async (name) => {
     const { status, stderr } = await type(`${name} show`);
     expect(status).toBe(2);
     expect(stderr).toContain(`this version does not have "${name}" yet`);
