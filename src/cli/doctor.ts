@@ -144,7 +144,7 @@ export const doctor: Command = defineCommand({
   },
   examples: [
     {
-      line: "KUBECONFIG=admin.conf imprest doctor",
+      line: "imprest doctor --kubeconfig admin.conf",
       says: "A whole cluster; inside one nothing has to be said.",
     },
     {
