@@ -10,6 +10,7 @@ import type { Consume } from "../../src/core/operation.ts";
 import { isRejection } from "../../src/core/rejection.ts";
 import { createEngine } from "../../src/engine/driver.ts";
 import { aCall, aConsume } from "../support/builders.ts";
+import { NO_TELEMETRY, SILENT } from "../support/silence.ts";
 import { aPolicy } from "../support/engine-harness.ts";
 import { createSeededRng } from "../support/seeded-rng.ts";
 
@@ -17,7 +18,6 @@ const RUNS_PER_TENANT = 1_000;
 const DECISIONS = 200_000;
 
 const runs = Number(process.argv[2]);
-const nothing = (): void => {};
 const clock = createClock();
 const engine = createEngine({
   document: aPolicy(`
@@ -32,20 +32,8 @@ plans:
   clock,
   rng: createRng(),
   store: createMemoryLeaseStore(clock),
-  log: { debug: nothing, info: nothing, warn: nothing, error: nothing },
-  telemetry: {
-    decided: nothing,
-    denied: nothing,
-    shadowDenied: nothing,
-    charged: nothing,
-    overage: nothing,
-    reservationEnded: nothing,
-    thresholdReached: nothing,
-    unpriced: nothing,
-    idempotencyEvicted: nothing,
-    policyReloaded: nothing,
-    policyReloadFailed: nothing,
-  },
+  log: SILENT,
+  telemetry: NO_TELEMETRY,
   idempotencyKeys: 100_000,
   waitMs: 250,
 });

@@ -14,6 +14,7 @@ import { aCall } from "./builders.ts";
 import { aPolicy, type AnswerOf } from "./engine-harness.ts";
 import { createManualClock, type ManualClock } from "./manual-clock.ts";
 import { createSeededRng } from "./seeded-rng.ts";
+import { NO_TELEMETRY, SILENT } from "./silence.ts";
 
 export type Bounds = Partial<
   Pick<EngineOptions, "bucketsPerTenant" | "bucketsMax" | "bounds" | "idempotencyKeys">
@@ -41,27 +42,14 @@ export function boundedEngine(policy: string, bounds: Bounds = {}): BoundedEngin
   const logged: string[] = [];
   let evicted = 0;
   const note = (_: unknown, message: string): void => void logged.push(message);
-  const nothing = (): void => undefined;
   const engine = createEngine({
     document: aPolicy(policy),
     calendar: createCalendar(),
     clock,
     rng: createSeededRng(1),
     store,
-    log: { debug: nothing, info: note, warn: note, error: note },
-    telemetry: {
-      decided: nothing,
-      denied: nothing,
-      shadowDenied: nothing,
-      charged: nothing,
-      overage: nothing,
-      reservationEnded: nothing,
-      thresholdReached: nothing,
-      unpriced: nothing,
-      idempotencyEvicted: () => (evicted += 1),
-      policyReloaded: nothing,
-      policyReloadFailed: nothing,
-    },
+    log: { ...SILENT, info: note, warn: note, error: note },
+    telemetry: { ...NO_TELEMETRY, idempotencyEvicted: () => (evicted += 1) },
     waitMs: 250,
     idempotencyKeys: 100_000,
     ...bounds,

@@ -20,6 +20,7 @@ import { createJournalInMemory, type JournalInMemory } from "./journal-in-memory
 import { createManualClock, type ManualClock } from "./manual-clock.ts";
 import { createReferenceStore } from "./reference-store.ts";
 import { createSeededRng } from "./seeded-rng.ts";
+import { SILENT } from "./silence.ts";
 
 /** The answer that belongs to an operation. */
 export type AnswerOf<Op extends Operation> = Extract<Answer, { readonly op: Op["op"] }>;
@@ -96,7 +97,7 @@ export function engineWith(policy: string | PolicyDocument, options: HarnessOpti
       clock: own,
       rng,
       store: shared ? { shared, label: "test" } : createMemoryLeaseStore(own, kept),
-      log: { debug() {}, info() {}, warn() {}, error() {} },
+      log: SILENT,
       telemetry: createCountingTelemetry(counters),
       idempotencyKeys: options.idempotencyKeys ?? 100_000,
       waitMs: 250,

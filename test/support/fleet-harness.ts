@@ -16,6 +16,7 @@ import { aCall, aSubject, type SubjectLike } from "./builders.ts";
 import { aPolicy } from "./engine-harness.ts";
 import { createManualClock, type ManualClock } from "./manual-clock.ts";
 import { createSeededRng } from "./seeded-rng.ts";
+import { NO_TELEMETRY, SILENT } from "./silence.ts";
 
 export interface Replica {
   readonly engine: Engine;
@@ -54,22 +55,6 @@ export interface FleetHarnessOptions {
   /** Sees a ledger after each message about it. */
   readonly settled?: (ledger: SharedLedger, message: SyncMessage) => void;
 }
-
-const QUIET = { debug() {}, info() {}, warn() {}, error() {} };
-const nothing = (): void => undefined;
-const NO_TELEMETRY = {
-  decided: nothing,
-  denied: nothing,
-  shadowDenied: nothing,
-  charged: nothing,
-  overage: nothing,
-  reservationEnded: nothing,
-  thresholdReached: nothing,
-  unpriced: nothing,
-  idempotencyEvicted: nothing,
-  policyReloaded: nothing,
-  policyReloadFailed: nothing,
-};
 
 export function fleetOf(policy: string, options: FleetHarnessOptions = {}): FleetHarness {
   const start = new Date(options.now ?? "2026-11-21T10:00:00Z").getTime();
@@ -137,7 +122,7 @@ export function fleetOf(policy: string, options: FleetHarnessOptions = {}): Flee
         label: `pod-${joined}`,
         terms: { ttlMs: 10_000, graceMs: 1_000, learnMs: 12_000, strict: false, ...options.terms },
       },
-      log: QUIET,
+      log: SILENT,
       telemetry: NO_TELEMETRY,
       idempotencyKeys: 100_000,
       waitMs: options.waitMs ?? 250,

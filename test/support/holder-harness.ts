@@ -16,6 +16,7 @@ import type { Recovered } from "../../src/ports/journal.ts";
 import type { StoreFault } from "../../src/ports/lease-store.ts";
 import type { SharedStoreListener } from "../../src/ports/shared-store.ts";
 import { createSeededRng } from "./seeded-rng.ts";
+import { SILENT } from "./silence.ts";
 
 /** 2026-11-21T10:00:00Z. */
 export const START = 1_795_255_200_000;
@@ -60,8 +61,6 @@ export interface TakeOptions {
 /** No two holders of a test are the same process. */
 let made = 0;
 
-const QUIET = { debug() {}, info() {}, warn() {}, error() {} };
-
 export function holderWith(
   options: {
     readonly recovered?: Recovered;
@@ -91,7 +90,7 @@ export function holderWith(
       close: () => Promise.resolve(),
     },
     rng: createSeededRng(++made),
-    log: QUIET,
+    log: SILENT,
     label: "test",
     terms: DEFAULT_TERMS,
     waitMs: 250,

@@ -10,6 +10,7 @@ import {
 } from "../../src/adapters/journal/journal.ts";
 import type { JournalEntry, Keeper, Recovered } from "../../src/ports/journal.ts";
 import type { Log } from "../../src/ports/log.ts";
+import { SILENT } from "./silence.ts";
 
 export async function aFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "imprest-journal-"));
@@ -32,8 +33,7 @@ export async function open(
 ): Promise<Kept> {
   const logged: string[] = [];
   const note = (_: unknown, message: string): void => void logged.push(message);
-  const nothing = (): void => undefined;
-  const log: Log = { debug: nothing, info: nothing, warn: note, error: note };
+  const log: Log = { ...SILENT, warn: note, error: note };
   const opened = await openJournal({ directory, syncMs: 1_000, log, ...options });
   return { ...opened, logged };
 }

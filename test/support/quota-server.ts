@@ -5,11 +5,11 @@ import { join } from "node:path";
 import { Client, credentials, type ChannelOptions } from "@grpc/grpc-js";
 import { createGrpcServer, type GrpcServer } from "../../src/adapters/grpc/server.ts";
 import { readDescriptorSet } from "../../src/compose/descriptors.ts";
-import type { Log } from "../../src/ports/log.ts";
 import type { Quota } from "../../src/ports/quota.ts";
 import { createQuotaClient, type QuotaClient } from "./quota-client.ts";
+import type { Log } from "../../src/ports/log.ts";
+import { SILENT } from "./silence.ts";
 
-export const SILENT: Log = { debug() {}, info() {}, warn() {}, error() {} };
 const ANY_PORT = { kind: "tcp", host: "127.0.0.1", port: 0 } as const;
 
 export interface QuotaServer {

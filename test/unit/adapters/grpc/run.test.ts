@@ -5,7 +5,7 @@ import { reject } from "../../../../src/core/rejection.ts";
 import type { Denial } from "../../../../src/core/verdict.ts";
 import { aCheck } from "../../../support/builders.ts";
 import { ALLOWED, createFakeQuota } from "../../../support/fake-quota.ts";
-import { SILENT } from "../../../support/quota-server.ts";
+import { SILENT } from "../../../support/silence.ts";
 
 const exchange = new Exchange({ tenant: "", platform: true }, Infinity, () => {});
 const timings = { decided: () => {}, stored: () => {} };

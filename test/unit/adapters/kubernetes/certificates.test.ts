@@ -9,7 +9,7 @@ import type { Leaf } from "../../../../src/adapters/kubernetes/keyring.ts";
 import { startFakeApiServer, type FakeApiServer } from "../../../support/fake-api-server.ts";
 import { createManualClock, type ManualClock } from "../../../support/manual-clock.ts";
 import { eventually } from "../../../support/eventually.ts";
-import { SILENT } from "../../../support/silent-log.ts";
+import { SILENT } from "../../../support/silence.ts";
 
 const SECRET = "/api/v1/namespaces/system/secrets/tls";
 const WEBHOOK = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/injector";

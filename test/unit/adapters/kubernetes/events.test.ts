@@ -4,7 +4,7 @@ import { createEventWriter } from "../../../../src/adapters/kubernetes/events.ts
 import { startFakeApiServer, type FakeApiServer } from "../../../support/fake-api-server.ts";
 import { createManualClock } from "../../../support/manual-clock.ts";
 import { eventually } from "../../../support/eventually.ts";
-import { SILENT } from "../../../support/silent-log.ts";
+import { SILENT } from "../../../support/silence.ts";
 
 const OWNER = { apiVersion: "apps/v1", kind: "ReplicaSet", name: "agent-7d", uid: "u-1" };
 const PATH = "/api/v1/namespaces/acme/events";

@@ -4,7 +4,7 @@ import { leadByLease, type Leadership } from "../../../../src/adapters/kubernete
 import { startFakeApiServer, type FakeApiServer } from "../../../support/fake-api-server.ts";
 import { createManualClock, type ManualClock } from "../../../support/manual-clock.ts";
 import { eventually } from "../../../support/eventually.ts";
-import { SILENT } from "../../../support/silent-log.ts";
+import { SILENT } from "../../../support/silence.ts";
 
 const PATH = "/apis/coordination.k8s.io/v1/namespaces/system/leases";
 let server: FakeApiServer;

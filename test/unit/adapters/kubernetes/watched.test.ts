@@ -3,7 +3,7 @@ import { createApiClient, type ApiClient } from "../../../../src/adapters/kubern
 import { watchCollection, type Watched } from "../../../../src/adapters/kubernetes/watched.ts";
 import { startFakeApiServer, type FakeApiServer } from "../../../support/fake-api-server.ts";
 import { eventually } from "../../../support/eventually.ts";
-import { SILENT } from "../../../support/silent-log.ts";
+import { SILENT } from "../../../support/silence.ts";
 
 const PATH = "/api/v1/namespaces";
 let server: FakeApiServer;
