@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { startAgents } from "../../support/agents.ts";
 import { audit, mergeBooks } from "../../support/client-books.ts";
+import { withinTime } from "../../support/endurance.ts";
 import { startFleet, type Fleet, type FleetOptions } from "../../support/fleet-sidecars.ts";
 import { noRedis } from "../../support/redis-client.ts";
 import { startRedis, type RedisServer } from "../../support/redis-server.ts";
@@ -65,7 +66,7 @@ test("SIGTERM gives all leases back, a rolling update strands nothing, and the n
   for (const member of fleet.members) {
     await agents.admitted(20);
     const { status, ms } = await member.drain();
-    console.log(`drained in ${ms.toFixed()} ms`);
+    withinTime("drained", ms, 1_500);
     expect(status).toBe(0);
     expect(member.said("the store has not taken all leases back")).toEqual([]);
     const [ledger] = await fleet.ledgers("rich");
