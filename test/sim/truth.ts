@@ -153,9 +153,20 @@ export function createTruth(options: {
   const { agenda, setting, fail } = options;
   let highest = options.numbers;
   const accounts = new Map<string, Account>();
+  /** The same by how answers name them. */
+  const asTold = new Map<string, Account>();
   const live = new Set<Known>();
 
   function accountOf(
+    tenant: string,
+    { limit, scope, resetsAt }: Pick<LimitStatus, "limit" | "scope" | "resetsAt">,
+  ): Account | undefined {
+    const told = `${tenant} ${limit} ${scope} ${resetsAt}`;
+    return asTold.get(told) ?? opened(told, tenant, { limit, scope, resetsAt });
+  }
+
+  function opened(
+    told: string,
     tenant: string,
     { limit, scope, resetsAt }: Pick<LimitStatus, "limit" | "scope" | "resetsAt">,
   ): Account | undefined {
@@ -171,6 +182,7 @@ export function createTruth(options: {
       account = newAccount({ name, kind: KIND[limit], capacity, perMs, now: agenda.now() });
       accounts.set(name, account);
     }
+    asTold.set(told, account);
     return account;
   }
 
