@@ -137,9 +137,11 @@ export function absorb(
 /** Clears away who has been silent for too long, the oldest first, and folds what nobody will ask for again. */
 export function reclaim(ledger: SharedLedger, own: string, now: EpochMs): void {
   if (now < ledger.learningUntil) return; // (SL6)
-  const due = Array.from(ledger.records)
-    .filter(([, { expiresAt }]) => expiresAt <= now)
-    .toSorted(([a, x], [b, y]) => x.expiresAt - y.expiresAt || (a < b ? -1 : 1))
+  const lapsed: [string, HolderRecord][] = [];
+  for (const entry of ledger.records) if (entry[1].expiresAt <= now) lapsed.push(entry);
+  if (lapsed.length === 0) return;
+  const due = lapsed
+    .sort(([a, x], [b, y]) => x.expiresAt - y.expiresAt || (a < b ? -1 : 1))
     .slice(0, RECLAIMED_MAX + 1)
     .filter(([id]) => id !== own)
     .slice(0, RECLAIMED_MAX);
