@@ -23,9 +23,6 @@ export interface Workers {
   stop(): void;
 }
 
-/** Most of what a run makes is dead within milliseconds: a larger nursery is cleared more rarely. */
-const NURSERY_MB = 64;
-
 export function startWorkers({ jobs, budgetMs, next, told, failed }: WorkersOptions): Workers {
   const running = new Set<Worker>();
   let isStopped = false;
@@ -33,9 +30,7 @@ export function startWorkers({ jobs, budgetMs, next, told, failed }: WorkersOpti
   function work(resolve: () => void): void {
     let task = isStopped ? undefined : next();
     if (!task) return resolve();
-    const worker = new Worker(new URL("worker.ts", import.meta.url), {
-      resourceLimits: { maxYoungGenerationSizeMb: NURSERY_MB },
-    });
+    const worker = new Worker(new URL("worker.ts", import.meta.url));
     running.add(worker);
     let timer: NodeJS.Timeout | undefined;
     let why = "the thread ended";
