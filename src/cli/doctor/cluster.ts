@@ -7,10 +7,12 @@ import { sidecarOf } from "../../core/inject/patch.ts";
 import type { Namespace } from "../../core/inject/pod.ts";
 import { clockFinding } from "./clock.ts";
 import { findingsAbout, type Finding } from "./finding.ts";
+import { lookAtInjector } from "./injector.ts";
 import { podFindings, readLivePod, type LivePod } from "./pods.ts";
 import { probePod } from "./probe-pod.ts";
+import { listAll, reading } from "./reading.ts";
 import { sidecarFindings, type Ask } from "./sidecar.ts";
-import { handshakeFinding, readWebhooks, webhookFindings, type Handshake } from "./webhook.ts";
+import type { Handshake } from "./webhook.ts";
 
 export interface ClusterOptions {
   /** Of the Deployment and the webhook. */
@@ -26,7 +28,6 @@ export interface ClusterOptions {
 
 /** Asked for what they say of themselves; more would say the same. */
 const SIDECARS_ASKED = 20;
-const PAGE = 500;
 
 export async function clusterFindings(
   api: ApiClient,
@@ -40,24 +41,12 @@ export async function clusterFindings(
   const known = "finding" in namespaces ? new Map<string, Namespace>() : namespaces.value;
   const findings = [...server, ...injector.findings];
   if ("finding" in namespaces) findings.push(namespaces.finding);
-  if (injector.isReachable && options.handshake === undefined) {
+  if (injector.isThere && options.handshake === undefined) {
     findings.push(await trial(api, known, options.namespace));
   }
   if ("finding" in pods) return [...findings, pods.finding];
   findings.push(...podFindings(pods.value, { namespaces: known, image: injector.image }));
   return [...findings, ...(await askSidecars(pods.value, options))];
-}
-
-type Reading<T> = { readonly value: T } | { readonly finding: Finding };
-
-/** What may not be read, or is not there, is told instead. */
-async function reading<T>(what: string, read: () => Promise<T>): Promise<Reading<T>> {
-  try {
-    return { value: await read() };
-  } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    return { finding: findingsAbout(what).unknown(error.message) };
-  }
 }
 
 const Review = z.object({ metadata: z.object({ creationTimestamp: z.iso.datetime() }) });
@@ -96,51 +85,6 @@ async function serverFindings(api: ApiClient, now: () => number): Promise<Findin
   }
 }
 
-interface InjectorLook {
-  readonly findings: readonly Finding[];
-  readonly isReachable: boolean;
-  /** "": unknown. */
-  readonly image: string;
-}
-
-const Deployment = z.object({
-  spec: z.object({
-    replicas: z.number().default(1),
-    template: z.object({
-      spec: z.object({ containers: z.array(z.object({ image: z.string() })).min(1) }),
-    }),
-  }),
-  status: z.object({ readyReplicas: z.number().default(0) }).prefault({}),
-});
-
-async function lookAtInjector(api: ApiClient, options: ClusterOptions): Promise<InjectorLook> {
-  const { namespace, name } = options.injector;
-  const findings: Finding[] = [];
-  const about = findingsAbout("injector");
-  const deployment = await reading("injector", async () =>
-    Deployment.parse(await api.get(`/apis/apps/v1/namespaces/${namespace}/deployments/${name}`)),
-  );
-  let image = "";
-  if ("finding" in deployment) findings.push(deployment.finding);
-  else {
-    const { spec, status } = deployment.value;
-    image = spec.template.spec.containers[0]?.image ?? "";
-    const text = `${status.readyReplicas} of ${spec.replicas} ready in ${namespace}, image ${image}`;
-    const isUp = status.readyReplicas > 0;
-    const advice = `kubectl -n ${namespace} describe pods; their /readyz?verbose says what they wait for`;
-    findings.push(isUp ? about.ok(text) : about.problem(text, advice));
-  }
-  const path = `/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/${name}`;
-  const webhook = await reading("webhook", async () => readWebhooks(await api.get(path)));
-  if ("finding" in webhook)
-    return { findings: [...findings, webhook.finding], isReachable: false, image };
-  const entries = webhook.value ?? [];
-  findings.push(...webhookFindings(entries, options.now()));
-  const shaken = options.handshake && (await handshakeFinding(entries, options.handshake));
-  if (shaken !== undefined) findings.push(shaken);
-  return { findings, isReachable: entries.length > 0, image };
-}
-
 async function trial(
   api: ApiClient,
   namespaces: ReadonlyMap<string, Namespace>,
@@ -157,26 +101,6 @@ async function trial(
         `kubectl label namespace NAMESPACE ${LABEL.injection}=enabled, or label pods ${LABEL.inject}=true`,
       )
     : probePod(api, namespace);
-}
-
-const List = z.object({
-  metadata: z.object({ continue: z.string().optional() }).optional(),
-  items: z.array(z.unknown()),
-});
-
-async function listAll(api: ApiClient, path: string): Promise<readonly unknown[]> {
-  const items: unknown[] = [];
-  let next = "";
-  do {
-    const page = List.parse(
-      await api.get(
-        `${path}?limit=${PAGE}${next === "" ? "" : `&continue=${encodeURIComponent(next)}`}`,
-      ),
-    );
-    items.push(...page.items);
-    next = page.metadata?.continue ?? "";
-  } while (next !== "");
-  return items;
 }
 
 async function listNamespaces(api: ApiClient): Promise<ReadonlyMap<string, Namespace>> {

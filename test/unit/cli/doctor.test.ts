@@ -227,6 +227,25 @@ test("what may not be read is said, and the rest is looked at", async () => {
   expect(findings.map(({ about }) => about)).toContain("pods");
 });
 
+const POLICIES = "/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicies?limit=500";
+
+test("without a webhook a policy of ours does its work, and without both nobody does", async () => {
+  const policy = { metadata: { name: "imprest-sidecar-default" } };
+  const changes = { [WEBHOOK]: undefined, [DEPLOYMENT]: undefined };
+  expect(await told({ ...changes, [POLICIES]: listOf(policy) })).toEqual([]);
+  const other = listOf({ metadata: { name: "other" } });
+  expect(await told({ ...changes, [POLICIES]: other })).toEqual([
+    expect.stringContaining("problem webhook: there is no MutatingWebhookConfiguration"),
+  ]);
+  expect(await told(changes)).toHaveLength(1);
+});
+
+test("a webhook with no Deployment behind it is a problem", async () => {
+  expect(await told({ [DEPLOYMENT]: undefined })).toEqual([
+    "problem injector: there is a webhook and no Deployment imprest-system/imprest-injector behind it",
+  ]);
+});
+
 test("an API server that does not answer is the one thing that is told", async () => {
   const lost = new ApiError(0, "POST: connect ECONNREFUSED");
   expect(await told({ [REVIEW]: lost })).toEqual([

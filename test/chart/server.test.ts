@@ -1,0 +1,252 @@
+/**
+ * The chart on a real API server, without nodes: what it accepts, what the backstop refuses, who owns which field
+ * after an upgrade, and what the doctor makes of it. The injector's part of the work is done by hand here.
+ */
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { rootCertificates } from "node:tls";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { typeCommand } from "../support/fake-host.ts";
+import { read } from "../support/sources.ts";
+import { CHART, HELMS, NAMESPACE, noHelm } from "./helm.ts";
+
+const KUBECONFIG = process.env["CHART_KUBECONFIG"] ?? "";
+const noServer =
+  KUBECONFIG === ""
+    ? "no API server: npm run chart starts one where npm run e2e has built it"
+    : noHelm;
+
+const [helm = ""] = HELMS;
+const env = { ...process.env, KUBECONFIG };
+const run = promisify(execFile);
+const MINIMAL = `${CHART}/ci/minimal.yaml`;
+const CONFIGURATION = "mutatingwebhookconfiguration/imprest-injector";
+
+async function kubectl(words: readonly string[], input?: unknown): Promise<string> {
+  const running = run("kubectl", words, { env });
+  running.child.stdin?.end(input === undefined ? "" : JSON.stringify(input));
+  return (await running).stdout;
+}
+
+const helmCall = async (...words: readonly string[]): Promise<string> =>
+  (await run(helm, [...words, "-n", NAMESPACE], { env })).stdout;
+const upgrade = (...sets: readonly string[]) =>
+  helmCall("upgrade", "imprest", CHART, "-f", MINIMAL, ...sets.flatMap((set) => ["--set", set]));
+
+const bundles = () =>
+  kubectl(["get", CONFIGURATION, "-o", "jsonpath={.webhooks[*].clientConfig.caBundle}"]);
+
+const CA = Buffer.from(rootCertificates[0] ?? "").toString("base64");
+/** As the injector does, in its name. */
+const trust = () =>
+  kubectl([
+    ...["patch", CONFIGURATION, "--type=json", "--field-manager=imprest-injector", "-p"],
+    JSON.stringify(
+      [0, 1].map((at) => ({
+        op: "add",
+        path: `/webhooks/${at}/clientConfig/caBundle`,
+        value: CA,
+      })),
+    ),
+  ]);
+
+beforeEach(({ skip }) => skip(noServer !== undefined, noServer));
+beforeAll(async () => {
+  if (noServer !== undefined) return;
+  const namespaces = [
+    { name: NAMESPACE, labels: { "pod-security.kubernetes.io/enforce": "restricted" } },
+    { name: "chart-asks", labels: { "imprest.dev/injection": "enabled" } },
+    { name: "chart-silent", labels: {} },
+  ];
+  for (const metadata of namespaces) {
+    await kubectl(["apply", "-f", "-"], { apiVersion: "v1", kind: "Namespace", metadata });
+    const account = { name: "default", namespace: metadata.name };
+    await kubectl(["apply", "-f", "-"], {
+      apiVersion: "v1",
+      kind: "ServiceAccount",
+      metadata: account,
+    });
+  }
+  await helmCall("upgrade", "--install", "imprest", CHART, "-f", MINIMAL);
+});
+afterAll(async () => {
+  if (noServer === undefined) await helmCall("uninstall", "imprest");
+});
+
+test("every object of the full chart is what the API server knows, to the letter", async () => {
+  const { stdout } = await run(
+    helm,
+    ["template", "other", CHART, "-n", "chart-silent", "-f", `${CHART}/ci/full.yaml`].concat([
+      ...["--set", "policy.namespaces={chart-asks}", "--set", "test.enabled=false"],
+      ...["--set", "monitoring.podMonitor.enabled=false,monitoring.serviceMonitor.enabled=false"],
+      ...["--set", "monitoring.prometheusRule.enabled=false", "--kube-version", "1.36.3"],
+    ]),
+    { env },
+  );
+  const words = ["apply", "--dry-run=server", "--validate=strict", "-f", "-"];
+  const applying = run("kubectl", words, { env });
+  applying.child.stdin?.end(stdout);
+  const lines = (await applying).stdout.trim().split("\n");
+  expect(lines.length).toBeGreaterThanOrEqual(18);
+  expect(lines.filter((line) => !line.endsWith(" (server dry run)"))).toEqual([]);
+});
+
+test("what the injector wrote stays through upgrades and a rollback, without a conflict", async () => {
+  await trust();
+  await kubectl([
+    ...["-n", NAMESPACE, "patch", "secret", "imprest-injector-tls", "--type=merge"],
+    ...["--field-manager=imprest-injector", "-p", JSON.stringify({ data: { "tls.crt": CA } })],
+  ]);
+  await upgrade("injector.timeoutSeconds=7");
+  await upgrade("injector.timeoutSeconds=8");
+  await helmCall("rollback", "imprest", "1");
+  expect(await bundles()).toBe(`${CA} ${CA}`);
+  const secret = ["-n", NAMESPACE, "get", "secret", "imprest-injector-tls", "-o"];
+  expect(await kubectl([...secret, "jsonpath={.data}"])).toContain("tls.crt");
+});
+
+test("the injector's account may do what it has to, and nothing else", async () => {
+  const as = `--as=system:serviceaccount:${NAMESPACE}:imprest-injector`;
+  const may = async (...words: readonly string[]): Promise<string> =>
+    kubectl(["auth", "can-i", ...words, as]).then(
+      (said) => said.trim(),
+      () => "no",
+    );
+  expect(await may("patch", CONFIGURATION)).toBe("yes");
+  expect(await may("watch", "namespaces")).toBe("yes");
+  expect(await may("update", "secret/imprest-injector-tls", "-n", NAMESPACE)).toBe("yes");
+  expect(await may("create", "leases", "-n", NAMESPACE)).toBe("yes");
+  expect(await may("patch", "mutatingwebhookconfiguration/other")).toBe("no");
+  expect(await may("list", "pods", "-A")).toBe("no");
+  expect(await may("get", "secret/other", "-n", NAMESPACE)).toBe("no");
+  expect(await may("get", "secret/imprest-injector-tls", "-n", "chart-asks")).toBe("no");
+  expect(await may("update", "namespaces")).toBe("no");
+});
+
+describe("the backstop, while no injector answers and failurePolicy lets pods through", () => {
+  beforeAll(async () => {
+    if (noServer === undefined) await upgrade("injector.failurePolicy=Ignore");
+  });
+
+  const sidecar = { name: "imprest-sidecar", image: "imprest", restartPolicy: "Always" };
+  const podOf = (labels: object, spec: object = {}) => ({
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { generateName: "chart-", labels },
+    spec: { containers: [{ name: "app", image: "app" }], ...spec },
+  });
+  const create = (namespace: string, pod: object): Promise<string> =>
+    kubectl(["-n", namespace, "create", "--dry-run=server", "-f", "-"], pod);
+
+  test.each([
+    ["in a namespace that asks", "chart-asks", podOf({})],
+    ["that asks itself", "chart-silent", podOf({ "imprest.dev/inject": "true" })],
+    ["that asks with a typo", "chart-silent", podOf({ "imprest.dev/inject": "True" })],
+    [
+      "with an init container of that name that ends",
+      "chart-asks",
+      podOf({}, { initContainers: [{ name: "imprest-sidecar", image: "x" }] }),
+    ],
+  ])("refuses a bare pod %s", async (_, namespace, pod) => {
+    await expect(create(namespace, pod)).rejects.toThrow(/for a sidecar and has none/);
+  });
+
+  test.each([
+    ["that did not ask", "chart-silent", podOf({})],
+    ["that said no", "chart-asks", podOf({ "imprest.dev/inject": "false" })],
+    ["with its sidecar", "chart-asks", podOf({}, { initContainers: [sidecar] })],
+    [
+      "with a classic one",
+      "chart-asks",
+      podOf({}, { containers: [{ name: "imprest-sidecar", image: "x" }] }),
+    ],
+    ["on its node's network", "chart-asks", podOf({}, { hostNetwork: true })],
+    ["for Windows", "chart-asks", podOf({}, { os: { name: "windows" } })],
+    [
+      "for Windows by its node",
+      "chart-asks",
+      podOf({}, { nodeSelector: { "kubernetes.io/os": "windows" } }),
+    ],
+  ])("lets a pod through %s", async (_, namespace, pod) => {
+    await expect(create(namespace, pod)).resolves.toContain("created (server dry run)");
+  });
+
+  test("its expressions are well typed", async () => {
+    const status = await kubectl([
+      ...["get", "validatingadmissionpolicy", "imprest-backstop"],
+      ...["-o", "jsonpath={.status.typeChecking.expressionWarnings}"],
+    ]);
+    expect(status).toBe("");
+  });
+});
+
+describe("the doctor", () => {
+  const examine = async (...words: readonly string[]) => {
+    const { status, stdout } = await typeCommand([
+      ...["doctor", "--kubeconfig", KUBECONFIG, "--json", ...words],
+    ]);
+    const { findings } = JSON.parse(stdout) as {
+      readonly findings: readonly {
+        readonly severity: string;
+        readonly about: string;
+        readonly text: string;
+      }[];
+    };
+    return {
+      status,
+      of: (about: string) =>
+        findings.filter((one) => one.about === about).map(({ severity, text }) => [severity, text]),
+    };
+  };
+
+  test("finds that no injector is ready, and that a pod would not start", async () => {
+    await trust();
+    await upgrade("injector.failurePolicy=Fail");
+    const { status, of } = await examine();
+    expect(status).toBe(1);
+    expect(of("cluster")[0]?.[0]).toBe("ok");
+    expect(of("clock")).toEqual([["ok", "the API server and this machine agree"]]);
+    expect(of("injector")[0]?.[0]).toBe("problem");
+    expect(of("webhook")).toEqual([["ok", "its caBundle holds valid certificates"]]);
+    expect(of("trial")[0]?.[0]).toBe("problem");
+    expect(of("trial")[0]?.[1]).toContain("failed calling webhook");
+  });
+
+  test("finds a caBundle that somebody took away", async () => {
+    await kubectl([
+      ...["patch", CONFIGURATION, "--type=json", "-p"],
+      JSON.stringify([{ op: "remove", path: "/webhooks/0/clientConfig/caBundle" }]),
+    ]);
+    const { of } = await examine();
+    expect(of("webhook")[0]?.[0]).toBe("problem");
+    expect(of("webhook")[0]?.[1]).toContain("namespace.injector.imprest.dev: it has no caBundle");
+  });
+
+  test("finds a pod that was there before the label", async () => {
+    const pod = { name: "early", namespace: "chart-silent" };
+    const spec = { containers: [{ name: "app", image: "app" }] };
+    await kubectl(["create", "-f", "-"], { apiVersion: "v1", kind: "Pod", metadata: pod, spec });
+    const label = ["label", "namespace", "chart-silent", "--overwrite"];
+    await kubectl([...label, "imprest.dev/injection=enabled"]);
+    const { of } = await examine("--namespace", "chart-silent");
+    await kubectl([...label, "imprest.dev/injection-"]);
+    await kubectl(["-n", "chart-silent", "delete", "pod", "early", "--grace-period=0", "--force"]);
+    expect(of("pods")).toEqual([
+      ["problem", "1 opted in and without a sidecar: chart-silent/early"],
+    ]);
+  });
+
+  test("finds nobody where there is no such webhook", async () => {
+    const { of } = await examine("--injector", "elsewhere/nobody");
+    expect(of("webhook")[0]?.[0]).toBe("problem");
+    expect(of("webhook")[0]?.[1]).toContain("no pod gets a sidecar");
+  });
+});
+
+test("the guide's install is a call that helm takes", async () => {
+  const [line = ""] = read("deploy/guides/kubernetes.md").match(/^helm install .*$/m) ?? [];
+  const words = [...line.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, word]) => quoted ?? word);
+  const [, , , ...rest] = words.map((word) => word ?? "");
+  const done = await run(helm, ["install", "second", ...rest, "--dry-run=server"], { env });
+  expect(done.stdout).toContain("Imprest 0.1.0 is in namespace imprest-system");
+});
