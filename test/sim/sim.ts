@@ -17,7 +17,7 @@
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { DIRECTIONS, ENVIRONMENT_OF } from "./directed.ts";
-import { addTo, lineOf, newSummary } from "./report.ts";
+import { addTo, lineOf, newSummary, type Summary } from "./report.ts";
 import { run } from "./run.ts";
 import { ENVIRONMENTS, LOADS, type Environment } from "./setting.ts";
 import type { Task } from "./worker.ts";
@@ -103,6 +103,15 @@ async function one(seed: number): Promise<void> {
 /** Takes the line back that was only about progress. */
 const clear = (): void => void (process.stdout.isTTY && process.stdout.write("\r\u001b[K"));
 
+/** How far it is. */
+function tell({ seeds: done, violations }: Summary, seeds: number, ms: number): void {
+  const left = Math.ceil(((ms / Math.max(1, done)) * (seeds - done)) / 60_000);
+  const each = ((1_000 * done) / ms).toFixed(1);
+  const text = `${done} of ${seeds} seeds, ${violations} violations, ${each} a second, ${left} min left`;
+  if (process.stdout.isTTY) process.stdout.write(`\r\u001b[K${text}`);
+  else console.log(text);
+}
+
 async function many(from: number, seeds: number): Promise<void> {
   const all = newSummary("all");
   const parts = new Map(environments.map((of) => [of, newSummary(of)]));
@@ -139,14 +148,7 @@ async function many(from: number, seeds: number): Promise<void> {
       found(task, why);
     },
   });
-  const tell = (): void => {
-    const seconds = (performance.now() - startedAt) / 1_000;
-    const left = (seconds / Math.max(1, all.seeds)) * (seeds - all.seeds);
-    const text = `${all.seeds} of ${seeds} seeds, ${all.violations} violations, ${(all.seeds / seconds).toFixed(1)} a second, ${Math.ceil(left / 60)} min left`;
-    if (process.stdout.isTTY) process.stdout.write(`\r\u001b[K${text}`);
-    else console.log(text);
-  };
-  const progress = setInterval(tell, PROGRESS_MS);
+  const progress = setInterval(() => tell(all, seeds, performance.now() - startedAt), PROGRESS_MS);
   const stop = (signal: NodeJS.Signals): void => {
     process.exitCode = signal === "SIGINT" ? 130 : 143;
     workers.stop();
