@@ -107,6 +107,11 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./injector.ts")).injector,
   },
   {
+    name: "inject render",
+    summary: "What the webhook would put into a pod, as a manifest or as a policy.",
+    load: async () => (await import("./inject.ts")).injectRender,
+  },
+  {
     name: "doctor",
     summary: "What keeps pods from being limited, and what to do about it.",
     load: async () => (await import("./doctor.ts")).doctor,

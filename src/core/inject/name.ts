@@ -46,6 +46,7 @@ export const PATH = {
   token: "/var/run/secrets/imprest",
   store: "/var/run/secrets/imprest-store",
   tls: "/etc/imprest-tls",
+  apiToken: "/var/run/secrets/kubernetes.io/serviceaccount",
 } as const;
 
 /** In app containers: where the sidecar answers. */

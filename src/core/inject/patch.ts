@@ -129,3 +129,25 @@ function containerAddition(pod: Pod, wanted: Wanted, config: InjectionConfig): A
     ? add("/spec/initContainers", [container])
     : add("/spec/initContainers/0", container);
 }
+
+/** The object with the patch applied, for where no API server does it. The object is left as it is. */
+export function withAdditions(object: Json, additions: readonly Addition[]): Json {
+  return additions.reduce((each, { path, value }) => {
+    const keys = path.split("/").slice(1);
+    return withAddition(each, keys.map(unescaped), value);
+  }, object);
+}
+
+const unescaped = (key: string): string => key.replaceAll("~1", "/").replaceAll("~0", "~");
+
+function withAddition(object: Json, [key = "", ...rest]: readonly string[], value: Json): Json {
+  if (Array.isArray(object)) {
+    const list: readonly Json[] = object;
+    const place = key === "-" ? list.length : Number(key);
+    if (rest.length === 0) return list.toSpliced(place, 0, value);
+    return list.with(place, withAddition(list[place] ?? {}, rest, value));
+  }
+  const members = new Map(Object.entries(object ?? {})) as Map<string, Json>;
+  const part = rest.length === 0 ? value : withAddition(members.get(key) ?? {}, rest, value);
+  return Object.fromEntries(members.set(key, part));
+}

@@ -117,6 +117,8 @@ export function sidecarContainer(
         mountPath: path,
         readOnly: true,
       })),
+      // Where the API server would otherwise put a token for itself, with which the sidecar has nothing to do.
+      { name: VOLUME.token, mountPath: PATH.apiToken, readOnly: true },
     ],
   };
 }
