@@ -161,8 +161,9 @@ export const doctor: Command = defineCommand({
     const from = clusterFrom(values, host.env);
     const findings: Finding[] = from === "" ? [] : [...(await lookAtCluster(host, values, from))];
     if (values.http !== undefined) {
-      const who = formatAddress(values.http);
-      findings.push(...(await sidecarFindings(askAt(values.http), who, packageVersion(host.root))));
+      const asked = { who: formatAddress(values.http), silence: "problem" } as const;
+      const version = packageVersion(host.root);
+      findings.push(...(await sidecarFindings(askAt(values.http), asked, version)));
     }
     findings.push(...(await lookAtStore(values)));
     const isWell = findings.every(({ severity }) => severity !== "problem");

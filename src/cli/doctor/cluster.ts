@@ -123,7 +123,13 @@ async function askSidecars(
     .filter(({ pod, ip }) => sidecarOf(pod) !== undefined && ip !== "")
     .slice(0, SIDECARS_ASKED);
   const all = await Promise.all(
-    running.map((pod) => sidecarFindings(askPod(pod), `${pod.namespace}/${pod.name}`, version)),
+    running.map((pod) =>
+      sidecarFindings(
+        askPod(pod),
+        { who: `${pod.namespace}/${pod.name}`, silence: "unknown" },
+        version,
+      ),
+    ),
   );
   return all.flat().filter(({ severity }) => severity !== "ok");
 }

@@ -11,14 +11,21 @@ const ADVICE = new Map([
   ["drain", "it is on its way out"],
 ]);
 
-/** `who`: "" for the one that was asked for by its address. `version`: this program's. */
+export interface Asked {
+  /** A pod, or an address. */
+  readonly who: string;
+  /** What it is when nobody answers: from here a pod may be out of reach. */
+  readonly silence: "problem" | "unknown";
+}
+
+/** `version`: this program's. */
 export async function sidecarFindings(
   ask: Ask,
-  who: string,
+  { who, silence }: Asked,
   version: string,
 ): Promise<readonly Finding[]> {
   const sidecar = findingsAbout("sidecar");
-  const prefix = who === "" ? "" : `${who}: `;
+  const prefix = `${who}: `;
   let ready: string;
   let metrics: string;
   try {
@@ -26,7 +33,7 @@ export async function sidecarFindings(
     metrics = await ask("/metrics");
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    return [sidecar.unknown(`${prefix}it could not be asked: ${why}`)];
+    return [sidecar[silence](`${prefix}it could not be asked: ${why}`)];
   }
   const lines = [...ready.matchAll(/^\[([+-])\](\w+)(?:: (.*))?$/gm)];
   const bad = lines.filter(([, sign]) => sign === "-");

@@ -10,11 +10,10 @@ export async function storeFindings(
 ): Promise<readonly Finding[]> {
   const store = findingsAbout("store");
   const servers = visit.servers();
-  const findings = servers.flatMap(({ server, version, findings: found }) =>
-    found.length === 0
-      ? [store.ok(`${server}: ${version}`)]
-      : found.map(({ isFatal, text }) => store[isFatal ? "problem" : "note"](`${server}: ${text}`)),
-  );
+  const findings = servers.flatMap(({ server, version, findings: found }) => [
+    ...(found.some(({ isFatal }) => isFatal) ? [] : [store.ok(`${server}: fit, ${version}`)]),
+    ...found.map(({ isFatal, text }) => store[isFatal ? "problem" : "note"](`${server}: ${text}`)),
+  ]);
   if (findings.some(({ severity }) => severity === "problem")) return findings;
   const mode = await visit.mode();
   if (typeof mode !== "string") return [...findings, store.problem(mode.fault)];

@@ -263,20 +263,22 @@ test("lists are read to their end", async () => {
   ]);
 });
 
+const POD = { who: "agents/a", silence: "unknown" } as const;
+
 test("a sidecar that is not well is told with what to do, and another version as a note", async () => {
   const ask = async (path: string) =>
     path === "/metrics"
       ? 'imprest_build_info{version="0"} 1\n'
       : "[+]policy: 8d\n[-]store: redis://r:6379 connect ECONNREFUSED\n[-]reload: bad\nok\n";
-  const findings = await sidecarFindings(ask, "agents/a", "1");
+  const findings = await sidecarFindings(ask, POD, "1");
   expect(findings.map(({ severity, text }) => [severity, text])).toEqual([
     ["problem", "agents/a: store: redis://r:6379 connect ECONNREFUSED"],
     ["problem", "agents/a: reload: bad"],
     ["note", "agents/a: it is version 0, this program 1"],
   ]);
-  const lost = await sidecarFindings(() => Promise.reject(new Error("no answer")), "", "1");
+  const lost = await sidecarFindings(() => Promise.reject(new Error("no answer")), POD, "1");
   expect(severities(lost)).toEqual(["unknown"]);
-  expect(severities(await sidecarFindings(async () => "hello", "", "1"))).toEqual(["problem"]);
+  expect(severities(await sidecarFindings(async () => "hello", POD, "1"))).toEqual(["problem"]);
 });
 
 test("clocks may differ by what the answer took and by what was cut off, and five seconds", () => {
