@@ -1,11 +1,12 @@
 /** The cluster that `npm run e2e` starts, as its tests see it: kubectl, namespaces of their own, and what pods are asked. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { TestContext } from "vitest";
 import type { LedgerEntry } from "../../src/cli/ledger-view.ts";
-import { runCommand } from "../support/command-process.ts";
 import { type RedisServer, startRedis } from "../support/redis-server.ts";
+import { ROOT } from "../support/sources.ts";
 import type { Manifest, Pod } from "./pods.ts";
 
 /** Why nothing of this can be tested here; undefined: a cluster is up, and this process is inside of it. */
@@ -167,6 +168,7 @@ export async function ask(pod: Pod, rpc: string, request: object): Promise<Answe
 export interface Answer {
   readonly verdict?: { readonly decision: string; readonly denial?: { readonly reason: string } };
   readonly reservation_id?: string;
+  readonly charged?: readonly { readonly meter: string; readonly units: string }[];
   readonly error?: string;
   readonly details?: string;
 }
@@ -175,6 +177,9 @@ export interface Store extends RedisServer {
   /** What `imprest ledger show` says of a tenant. */
   ledgers(tenant: string): Promise<readonly LedgerEntry[]>;
 }
+
+/** The very bundle that is in the image. */
+const IMPREST = path.join(ROOT, "dist/main.js");
 
 /** This machine as pods see it; nobody else's Redis is in the cluster's network. */
 const STORE = { host: "10.89.0.1", port: 6379 };
@@ -187,8 +192,7 @@ export async function startStore(): Promise<Store> {
   return Object.assign(redis, {
     async ledgers(tenant: string) {
       const words = ["ledger", "show", "--store", STORE_URL, "--tenant", tenant, "--json"];
-      const { stdout } = await runCommand(words);
-      return stdout === "" ? [] : JSON.parse(stdout).ledgers;
+      return JSON.parse(await succeed([process.execPath, IMPREST, ...words])).ledgers;
     },
   });
 }
