@@ -153,6 +153,11 @@ async function put(pod: JsonObject, into = "acme"): Promise<string> {
   const whole = JSON.stringify({ labels, annotations, spec: stored.spec }, undefined, 1);
   return whole.replaceAll(/kube-api-access-\w+/g, "kube-api-access");
 }
+/** The API server puts its token last into what comes with a sidecar, and before it where the sidecar is put in later. */
+const withoutToken = (pod: string): unknown =>
+  JSON.parse(pod, (_, value: unknown) =>
+    Array.isArray(value) ? value.filter(({ name }) => name !== "kube-api-access") : value,
+  );
 const refusal = (sample: Sample): Promise<string> =>
   create(sample).then(
     () => "admitted",
@@ -202,7 +207,8 @@ describe("a manifest", () => {
         tenant,
       );
       const { load } = await import("js-yaml");
-      expect(await put(load(text) as JsonObject, into)).toBe(byWebhook.get(sample.called));
+      const made = await put(load(text) as JsonObject, into);
+      expect(withoutToken(made)).toEqual(withoutToken(byWebhook.get(sample.called) ?? "{}"));
     },
   );
 });

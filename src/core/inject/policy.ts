@@ -246,7 +246,7 @@ function validations({ profileName, profile: { policyConfigMap } }: PolicyOption
         ]
       : []),
     check(
-      `!has(object.spec.volumes) || object.spec.volumes.all(v, v.name != ${celText(VOLUME.policy)} || (has(v.configMap) && v.configMap.name == ${celText(policyConfigMap)}))`,
+      `${profile} != ${celText(profileName)} || !has(object.spec.volumes) || object.spec.volumes.all(v, v.name != ${celText(VOLUME.policy)} || (has(v.configMap) && v.configMap.name == ${celText(policyConfigMap)}))`,
       `volume ${VOLUME.policy}: allowed: the one that the policy puts in`,
     ),
     check(
