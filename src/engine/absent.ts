@@ -6,9 +6,9 @@
  *   AB2  What is let through without the store is marked, and counted beyond its lease.
  */
 import { plainRefusal, type Refusal } from "../core/refusal.ts";
+import type { DurationMs } from "../core/time.ts";
 import type { DecisionSource } from "../core/verdict.ts";
 import type { Case, Decided } from "./case.ts";
-import { free } from "./lease.ts";
 import { fits, isTooLarge, refusalAt, type Standing } from "./standing.ts";
 
 export interface Absent {
@@ -18,15 +18,19 @@ export interface Absent {
   readonly source?: DecisionSource;
 }
 
-/** Of enforced limits alone: others refuse nothing. */
-export function absentUnits({ core, now }: Case, { standings }: Decided): Absent {
+/** Of enforced limits alone: others refuse nothing. `ttlMs`: for how long the units would be held. */
+export function absentUnits(
+  { core, now }: Case,
+  { standings }: Decided,
+  ttlMs: DurationMs,
+): Absent {
   const refusals = new Map<Standing, Refusal | undefined>();
   const fallen = new Set<Standing>();
   let isFallback = false;
   for (const standing of standings) {
     const { lease, limit, need } = standing;
     if (!lease || limit.mode !== "enforce" || isTooLarge(standing)) continue;
-    if (need === 0 || (free(lease) >= need && fits(standing, now))) continue;
+    if (need === 0 || (core.funds.isHere(lease, need, ttlMs) && fits(standing, now))) continue;
     const { lack, waitMs } = core.funds.why(lease, need);
     if (lack === "used" && !fits(standing, now)) continue; // (AB1) its own refusal says so
     if (lack === "lost") {

@@ -39,7 +39,7 @@ export function decide(the: Case, ttlMs: DurationMs): Decided | Rejection | unde
     return undefined;
   }
   const decided = { standings, ruling };
-  const absent = outcome === "short" ? absentUnits(the, decided) : undefined;
+  const absent = outcome === "short" ? absentUnits(the, decided, ttlMs) : undefined;
   ruleSize(ruling, standings, now);
   ruleUnits(ruling, standings, now, absent?.refusals);
   if (turn.ticket?.isGone()) ruling.refusals.push(pending()); // (S28) nobody is there to take it

@@ -49,7 +49,7 @@ export function extend(core: Core, turn: Turn, op: Extend, done: Done<ExtendAnsw
   const ttlMs = found.deadline + op.byMs - now.mono;
   const outcome = core.funds.ask(standings, turn, ttlMs);
   if (outcome === "wait") return turn.suspend({ wants: wantsOf(standings), ttlMs });
-  const absent = outcome === "short" ? absentUnits(the, decided) : undefined;
+  const absent = outcome === "short" ? absentUnits(the, decided, ttlMs) : undefined;
   ruleUnits(decided.ruling, standings, now, absent?.refusals);
   if (turn.ticket?.isGone()) decided.ruling.refusals.push(pending());
   if (!isRefused(decided)) {

@@ -57,7 +57,9 @@ export interface Funds {
   ask(standings: readonly Asking[], turn: Turn, ttlMs: DurationMs): Outcome;
   /** `resume` is called once, in no turn, when there is news or `ticket.until` is past. */
   wait(needs: Wait, ticket: Ticket, resume: () => void): void;
-  /** After {@link Funds.ask} said short: why this lease lacks units. */
+  /** After {@link Funds.ask} said short: whether it was not this lease that lacked units. */
+  isHere(lease: Lease, units: Units, ttlMs: DurationMs): boolean;
+  /** Why it lacked them. */
   why(lease: Lease, units: Units): Lack;
   /** Gets up to `units` without waiting; what it returns is then free on the lease. */
   cover(lease: Lease, units: Units): Units;
@@ -159,6 +161,7 @@ export function createFunds(store: LeaseStore): Funds {
       return "granted";
     },
     wait: ignore,
+    isHere: (lease, units) => free(lease) >= units,
     why: () => USED,
     couldCover: () => false,
     prolong: ignore,

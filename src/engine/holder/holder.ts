@@ -33,7 +33,7 @@ import { freeze, isLasting, newStock, ripen, type Stock } from "./stock.ts";
 import { ask, couldCover, enqueue, look, nextOfWaiters, uidOf, whyNot } from "./asking.ts";
 import { createStoreClock } from "./store-clock.ts";
 import { createHolderKeeper, nameOf, predecessor, retireAll, succeed } from "./succession.ts";
-import { askForWaiters, byShard, serve, wakeWaiters } from "./waiters.ts";
+import { askForWaiters, byShard, fitsHere, serve, wakeWaiters } from "./waiters.ts";
 import { giveWay, hasten, nextLook, tend } from "./upkeep.ts";
 
 export interface HolderOptions {
@@ -218,6 +218,7 @@ export function createHolder(options: HolderOptions): Funds {
       if ("keys" in needs) look(state, needs.keys, ticket, resume);
       else enqueue(state, needs, ticket, resume);
     },
+    isHere: (lease, units, ttlMs) => fitsHere(state, { stock: stockOf(lease), units }, ttlMs),
     why: (lease, units) => whyNot(state, state.stockOf(lease), units),
     cover(lease, units) {
       const stock = stockOf(lease);

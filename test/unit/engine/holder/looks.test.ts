@@ -138,6 +138,25 @@ test("EN4: who waits for units when a drain begins is told so, and what was aske
   expect([ledger?.settled, ledger?.out, ledger?.live]).toEqual([0, 0, 0]);
 });
 
+test("ST4, AB1: a slot that is here is not given for longer than the store knows of, though it is lost", () => {
+  const fleet = fleetOf(`
+revision: 1
+tenants:
+  acme: { uid: acme-1, limits: [{ name: slots, concurrency: { max: 4 } }] }
+`);
+  const [one] = fleet.replicas;
+  const reserved = [one?.run(aReserve({ ttlMs: 1_000 })), one?.run(aReserve({ ttlMs: 1_000 }))];
+  fleet.clock.advance(50);
+  expect(reserved.map((one) => verdictOf(one).decision)).toEqual(["allow", "allow"]);
+  fleet.up(false);
+  fleet.clock.advance(1_000); // they have expired: two slots are free here
+  const long = one?.run(aReserve({ ttlMs: 3_600_000 }));
+  const short = one?.run(aReserve({ ttlMs: 1_000 }));
+  fleet.clock.advance(300);
+  expect(verdictOf(long).denial?.reason).toBe("STORE_UNAVAILABLE");
+  expect(verdictOf(short).decision).toBe("allow");
+});
+
 test("S17: an exhausted limit of one tenant costs the others nothing", () => {
   const fleet = fleetOf(`
 revision: 1
