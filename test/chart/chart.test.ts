@@ -176,6 +176,20 @@ test("the webhook leaves its own and the system's namespaces alone, and those wh
   }
 });
 
+test.each([
+  ["memory", "store: {kind: memory}", "--store=memory:"],
+  ["a Cluster", "store: {kind: cluster, hosts: ['a:1', 'b:1']}", "--store=redis+cluster://a:1,b:1"],
+])("a node's sidecar is given its flags as text, on %s", async (_, store, flag) => {
+  const node = "daemonSet: {enabled: true, tenant: 'true'}";
+  const { of } = await render(`${store}\n${node}`);
+  const { template } = of("DaemonSet")["spec"] as {
+    readonly template: { readonly spec: { readonly containers: readonly { args: unknown[] }[] } };
+  };
+  const args = template.spec.containers[0]?.args ?? [];
+  expect(args.filter((word) => typeof word !== "string")).toEqual([]);
+  expect(args).toEqual(expect.arrayContaining([flag, "--tenant=true"]));
+});
+
 test("without an injector there is no webhook, and no alarm that there is none; the backstop stays", async () => {
   const values = `${MINIMAL}\ninjector: {enabled: false}\nmonitoring: {prometheusRule: {enabled: true}}`;
   const { objects, of } = await render(values);

@@ -98,7 +98,7 @@ export async function handshakeFinding(
   if (!isReached) {
     return webhook.problem(
       `no injector answers at ${host}: ${error}`,
-      "are its pods ready, does a NetworkPolicy stand between?",
+      "are its pods ready, does the cluster's DNS answer, does a NetworkPolicy stand between?",
     );
   }
   return error === ""
