@@ -5,6 +5,7 @@ import {
   writeReview,
   type AdmissionRequest,
 } from "../adapters/kubernetes/admission.ts";
+import { newsOr } from "../adapters/kubernetes/patience.ts";
 import type { Watched } from "../adapters/kubernetes/watched.ts";
 import type { WebhookOptions } from "../adapters/kubernetes/webhook-server.ts";
 import type { AdmissionResult } from "../adapters/telemetry/injector-metrics.ts";
@@ -40,10 +41,7 @@ export function createAdmission(options: AdmissionOptions): WebhookOptions {
       if (found !== undefined) return found;
       const left = until - clock.mono();
       if (left <= 0) throw new Error(`namespace ${name} is not known`);
-      await Promise.race([
-        namespaces.next(),
-        new Promise<void>((resolve) => void clock.timer(left, resolve)),
-      ]);
+      await newsOr(clock, left, namespaces.next());
     }
   }
 

@@ -23,6 +23,7 @@ import {
   type Keys,
   type Leaf,
 } from "./keyring.ts";
+import { newsOr } from "./patience.ts";
 import { watchCollection } from "./watched.ts";
 
 export interface Certificates {
@@ -60,9 +61,10 @@ const WebhookShape = z.object({
 });
 type Webhook = z.infer<typeof WebhookShape>;
 
-/** Even if nothing is heard. */
+/** Even if nothing is heard; more often where certificates live so briefly that they would end meanwhile. */
 const LOOK_MS = 60_000;
-/** After a step that failed, and while a time of rotation may be near. */
+const LOOKS_IN_A_LIFE = 20;
+/** After a step that failed. */
 const SOON_MS = 5_000;
 
 export function keepCertificates(options: CertificateOptions): Certificates {
@@ -162,14 +164,15 @@ export function keepCertificates(options: CertificateOptions): Certificates {
         // What was written comes back through the watch, and is looked at then.
         if (options.isLeader()) await advance();
         failure = "";
-        if (keys.next !== undefined || keys.previous !== undefined) pauseMs = SOON_MS;
       } catch (error) {
         failure = error instanceof Error ? error.message : String(error);
         const isOutrun = error instanceof ApiError && error.status === 409;
         if (!isOutrun) log.error({ err: error }, "the certificates could not be kept");
         pauseMs = SOON_MS;
       }
-      await Promise.race([news, paused(clock, Math.min(pauseMs, options.times().overlapMs))]);
+      const { leafLifetimeMs, overlapMs } = options.times();
+      const longest = Math.min(leafLifetimeMs / LOOKS_IN_A_LIFE, overlapMs);
+      await newsOr(clock, Math.min(pauseMs, longest), news);
     }
   }
   void run();
@@ -207,6 +210,3 @@ export function keepCertificates(options: CertificateOptions): Certificates {
     },
   };
 }
-
-const paused = (clock: Clock, ms: number): Promise<void> =>
-  new Promise((resolve) => void clock.timer(ms, resolve));
