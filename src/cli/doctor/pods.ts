@@ -116,8 +116,11 @@ export function podFindings(
     "kubectl rollout restart brings them up to date",
   );
   findings.push(...having.flatMap(unwell));
+  const served = asked.length - skipped.length;
   if (bare.length === 0) {
-    findings.unshift(pods.ok(`${asked.length - skipped.length} opted in, each with its sidecar`));
+    findings.unshift(
+      pods.ok(served === 0 ? "none opted in" : `${served} opted in, each with its sidecar`),
+    );
   }
   return findings;
 }

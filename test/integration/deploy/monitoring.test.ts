@@ -1,6 +1,6 @@
 /** The alerts and the dashboard name what a running sidecar has, and each alert says what to do. */
 import { execFile } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
@@ -179,6 +179,21 @@ describe("promtool", () => {
   test("finds the rules well formed", async ({ skip }) => {
     skip(!isThere, why);
     expect((await tool("check", "rules", RULES)).stdout).toContain(`${alerts.length} rules found`);
+  });
+
+  test("can read every query of the dashboard", async ({ skip }) => {
+    skip(!isThere, why);
+    const folder = await mkdtemp(path.join(tmpdir(), "imprest-"));
+    const file = path.join(folder, "rules.json");
+    // A rule for each query, with what Grafana fills in.
+    const rules = queries.map(({ expr }, at) => ({
+      record: `query:${at}`,
+      expr: expr.replaceAll("$__rate_interval", "1m").replaceAll("$namespace", ".*"),
+    }));
+    await writeFile(file, JSON.stringify({ groups: [{ name: "dashboard", rules }] }));
+    const { stdout } = await tool("check", "rules", file);
+    await rm(folder, { recursive: true });
+    expect(stdout).toContain(`${queries.length} rules found`);
   });
 
   test("sees them fire when they should, and not otherwise", async ({ skip }) => {
