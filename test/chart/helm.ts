@@ -18,10 +18,12 @@ const cache = process.env["E2E_CACHE"] ?? path.join(homedir(), ".cache/imprest-e
 
 /** HELM, what the end-to-end tests built, or the one on PATH. */
 export const HELMS: readonly string[] = [
-  process.env["HELM"] ?? "",
-  path.join(cache, "bin/helm4"),
-  path.join(cache, "bin/helm3"),
-  ...(process.env["PATH"] ?? "").split(path.delimiter).map((folder) => path.join(folder, "helm")),
+  ...new Set([
+    process.env["HELM"] ?? "",
+    path.join(cache, "bin/helm4"),
+    path.join(cache, "bin/helm3"),
+    ...(process.env["PATH"] ?? "").split(path.delimiter).map((folder) => path.join(folder, "helm")),
+  ]),
 ].filter((file) => file !== "" && existsSync(file));
 
 export const noHelm: string | undefined =

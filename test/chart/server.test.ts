@@ -20,7 +20,9 @@ const [helm = ""] = HELMS;
 const env = { ...process.env, KUBECONFIG };
 const run = promisify(execFile);
 const MINIMAL = `${CHART}/ci/minimal.yaml`;
-const CONFIGURATION = "mutatingwebhookconfiguration/imprest-injector";
+const configurationOf = (release: string): string =>
+  `mutatingwebhookconfiguration/${release}-injector`;
+const CONFIGURATION = configurationOf("imprest");
 
 async function kubectl(words: readonly string[], input?: unknown): Promise<string> {
   const running = run("kubectl", words, { env });
@@ -33,14 +35,12 @@ const helmCall = async (...words: readonly string[]): Promise<string> =>
 const upgrade = (...sets: readonly string[]) =>
   helmCall("upgrade", "imprest", CHART, "-f", MINIMAL, ...sets.flatMap((set) => ["--set", set]));
 
-const bundles = () =>
-  kubectl(["get", CONFIGURATION, "-o", "jsonpath={.webhooks[*].clientConfig.caBundle}"]);
-
 const CA = Buffer.from(rootCertificates[0] ?? "").toString("base64");
+const AS_INJECTOR = "--field-manager=imprest-injector";
 /** As the injector does, in its name. */
-const trust = () =>
+const trust = (configuration: string) =>
   kubectl([
-    ...["patch", CONFIGURATION, "--type=json", "--field-manager=imprest-injector", "-p"],
+    ...["patch", configuration, "--type=json", AS_INJECTOR, "-p"],
     JSON.stringify(
       [0, 1].map((at) => ({
         op: "add",
@@ -114,19 +114,37 @@ test("monitors and rules are what the Prometheus operator knows", async ({ skip 
   expect(lines.filter(isTried)).toHaveLength(4);
 });
 
-test("what the injector wrote stays through upgrades and a rollback, without a conflict", async () => {
-  await trust();
-  await kubectl([
-    ...["-n", NAMESPACE, "patch", "secret", "imprest-injector-tls", "--type=merge"],
-    ...["--field-manager=imprest-injector", "-p", JSON.stringify({ data: { "tls.crt": CA } })],
-  ]);
-  await upgrade("injector.timeoutSeconds=7");
-  await upgrade("injector.timeoutSeconds=8");
-  await helmCall("rollback", "imprest", "1");
-  expect(await bundles()).toBe(`${CA} ${CA}`);
-  const secret = ["-n", NAMESPACE, "get", "secret", "imprest-injector-tls", "-o"];
-  expect(await kubectl([...secret, "jsonpath={.data}"])).toContain("tls.crt");
-});
+test.each(HELMS.map((each, at) => [each, `imprest-kept-${at}`]))(
+  "what the injector wrote stays through upgrades and a rollback, without a conflict: %s",
+  async (each, release) => {
+    const call = async (...words: readonly string[]): Promise<void> => {
+      await run(each, [...words, "-n", NAMESPACE], { env });
+    };
+    const apply = (command: string, seconds: number): Promise<void> => {
+      const set = `injector.timeoutSeconds=${seconds}`;
+      return call(command, release, CHART, "-f", MINIMAL, "--set", set);
+    };
+    await apply("install", 6);
+    await trust(configurationOf(release));
+    const secret = `${release}-injector-tls`;
+    const data = JSON.stringify({ data: { "tls.crt": CA } });
+    await kubectl([
+      ...["-n", NAMESPACE, "patch", "secret", secret, "--type=merge", AS_INJECTOR, "-p", data],
+    ]);
+    await apply("upgrade", 7);
+    await apply("upgrade", 8);
+    await call("rollback", release, "1");
+    const webhooks = await kubectl([
+      ...["get", configurationOf(release), "-o"],
+      "jsonpath={range .webhooks[*]}{.timeoutSeconds} {.clientConfig.caBundle} {end}",
+    ]);
+    expect(webhooks.trim()).toBe(`6 ${CA} 6 ${CA}`);
+    expect(
+      await kubectl(["-n", NAMESPACE, "get", "secret", secret, "-o", "jsonpath={.data}"]),
+    ).toContain("tls.crt");
+    await call("uninstall", release);
+  },
+);
 
 test("the injector's account may do what it has to, and nothing else", async () => {
   const as = `--as=system:serviceaccount:${NAMESPACE}:imprest-injector`;
@@ -223,7 +241,7 @@ describe("the doctor", () => {
   };
 
   test("finds that no injector is ready, and that a pod would not start", async () => {
-    await trust();
+    await trust(CONFIGURATION);
     await upgrade("injector.failurePolicy=Fail");
     const { status, of } = await examine();
     expect(status).toBe(1);
