@@ -289,6 +289,8 @@ export function createLoad({ agenda, chance, setting, truth, fail }: LoadOptions
       if (isRejection(answer)) {
         if (answer.reason === "OVERAGE_REJECTED") {
           const held = known.parts.filter(({ meter }) => meter !== "");
+          const isLess = held.some((part) => (amounts[part.meter] ?? 0) > part.charged + part.held);
+          if (!isLess) return notThere(member, known, answer); // what was lost may be held no more
           const stated = held.map((part) => [part.meter, part.charged + part.held] as const);
           return settle(member, known, partial, Object.fromEntries(stated));
         }

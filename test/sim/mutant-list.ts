@@ -9,9 +9,11 @@ import type { Environment, Load } from "./setting.ts";
 export interface Mutant extends Patch {
   /** What is switched off. */
   readonly rule: string;
-  readonly where: Environment | Direction;
+  readonly where?: Environment | Direction;
   readonly load?: Load;
   readonly stress?: true;
+  /** What no schedule is likely to meet: the test that is there for it. */
+  readonly test?: string;
 }
 
 const HOLDER = "src/engine/holder/";
@@ -48,6 +50,7 @@ export const MUTANTS: readonly Mutant[] = [
     where: "E0",
     load: "rate",
     stress: true,
+    test: "test/unit/core/lease/shared-ledger.test.ts",
     file: `${STORE}holder-record.ts`,
     find: 'const isForfeited = record.state === "expired" && !quarantines(ledger);',
     replace: "const isForfeited = false;",
@@ -64,6 +67,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: "anybodyInherits",
     rule: "SH3: a record hears only its process and its heirs",
     where: "E0",
+    test: "test/unit/core/lease/shard.test.ts",
     file: `${STORE}shard.ts`,
     find: "return epoch > record.epoch && ancestors.includes(record.nonce);",
     replace: "return epoch >= 0 && ancestors.length >= 0;",
@@ -96,6 +100,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: "repetitionUnwritten",
     rule: "a repetition writes, so that its confirmation means something",
     where: "E1",
+    test: "test/unit/core/lease/shard.test.ts",
     file: `${STORE}shard.ts`,
     find: "if (isRenewed) record.expiresAt = expiryOf(message, block, now);",
     replace: "",
@@ -104,6 +109,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: "rateKept",
     rule: "a rate begins a new history with little",
     where: "saturate",
+    test: "test/unit/core/lease/shard.test.ts",
     file: `${STORE}shared-ledger.ts`,
     find: "rate.level = Math.min(rate.level, 0 - bookable(ledger.spec)); // leases that are not known here may be out",
     replace: "",
@@ -113,6 +119,7 @@ export const MUTANTS: readonly Mutant[] = [
     rule: "a rate that is lost begins empty",
     where: "E2",
     load: "rate",
+    test: "test/unit/core/lease/shard.test.ts",
     file: `${STORE}shared-ledger.ts`,
     find: "const level = isLost ? 0 - bookable(spec) : spec.capacity;",
     replace: "const level = spec.capacity;",
@@ -148,6 +155,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: "unconfirmedSpent",
     rule: "EX2: what is not confirmed is not credited",
     where: "E1",
+    test: "test/unit/engine/holder/exchange.test.ts",
     file: `${HOLDER}exchange.ts`,
     find: "if (!confirmed) {",
     replace: "if (!confirmed && mono < 0) {",
@@ -158,6 +166,7 @@ export const MUTANTS: readonly Mutant[] = [
     where: "E0",
     load: "slots",
     stress: true,
+    test: "test/unit/engine/holder/exchange.test.ts",
     file: `${HOLDER}exchange.ts`,
     find: "if (!sent.isOld) {\n    const { terms }",
     replace: "{\n    const { terms }",
@@ -212,6 +221,7 @@ export const MUTANTS: readonly Mutant[] = [
     where: "E0",
     load: "rate",
     stress: true,
+    test: "test/unit/engine/holder/upkeep.test.ts",
     file: `${HOLDER}stock.ts`,
     find: "if (to > 0 && units > 0) stock.slices.push({ units, from, to });\n  else ",
     replace: "",
@@ -222,6 +232,7 @@ export const MUTANTS: readonly Mutant[] = [
     where: "E0",
     load: "slots",
     stress: true,
+    test: "test/unit/engine/holder/upkeep.test.ts",
     file: `${HOLDER}stock.ts`,
     find: "return Math.ceil((openMs + 5) / (1 - DRIFT)) + 1;",
     replace: "return openMs > 0 ? 1 : 0;",
@@ -232,6 +243,7 @@ export const MUTANTS: readonly Mutant[] = [
     where: "E0",
     load: "month",
     stress: true,
+    test: "test/unit/engine/holder/exchange.test.ts",
     file: `${HOLDER}waiters.ts`,
     find: "return storeTime(state) < stock.lease.spec.end;",
     replace: "return storeTime(state) < Infinity;",
@@ -242,6 +254,7 @@ export const MUTANTS: readonly Mutant[] = [
     where: "E0",
     load: "rate",
     stress: true,
+    test: "test/unit/engine/holder/exchange.test.ts",
     file: `${HOLDER}store-clock.ts`,
     find: "const isJump = Math.abs(by) > JUMP;",
     replace: "const isJump = Math.abs(by) > 1e15;",

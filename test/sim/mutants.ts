@@ -1,8 +1,11 @@
 /**
- * Shows that the simulator would notice if a protection were missing: each mutant of mutant-list.ts is applied to the
- * sources as they are loaded, and some of its seeds must be violated. One that survives fails this program.
+ * Shows that a missing protection of the lease protocol would be noticed: each mutant of mutant-list.ts is applied to
+ * the sources as they are loaded, and then runs of the simulator must be violated, or the test that the mutant names
+ * must fail. One that survives fails this program.
  *
- *   npm run sim:mutants -- [--seeds 60] [NAME…]      all, or those whose name contains one of the words
+ *   npm run sim:mutants -- [--seeds 48] [NAME…]      all, or those whose name contains one of the words
+ *
+ * A mutant is let go after its third violated run, so the share of seeds is that of those it was given until then.
  */
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
@@ -11,55 +14,98 @@ import { DIRECTIONS } from "./directed.ts";
 import { MUTANTS, type Mutant } from "./mutant-list.ts";
 
 const { values, positionals } = parseArgs({
-  options: { seeds: { type: "string", default: "60" } },
+  options: { seeds: { type: "string", default: "48" } },
   allowPositionals: true,
 });
+
+/** Seeds that a mutant is given at a time, and violated runs that are enough. */
+const AT_ONCE = 8;
+const ENOUGH = 3;
 
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
 interface Tried {
-  readonly seeds: number;
-  readonly violated: number;
-  /** The first that was noticed, or why nothing could be. */
-  readonly by: string;
+  state: "killed" | "SURVIVED" | "BROKEN";
+  /** How often it is noticed. */
+  share: string;
+  /** What noticed it first, or why nothing could. */
+  by: string;
 }
 
-function tryOut({ name, where, load, stress }: Mutant): Promise<Tried> {
-  const isDirected = DIRECTIONS.some((one) => one === where);
-  const args = [isDirected ? "--directed" : "--env", where, "--seeds", values.seeds];
-  if (load) args.push("--load", load);
-  if (stress) args.push("--stress");
+function runNode(
+  args: readonly string[],
+  mutant: string,
+): Promise<{ code: number; output: string }> {
   return new Promise((resolve) => {
-    const child = spawn(
-      process.execPath,
-      ["--import", here("mutant-hook.ts"), here("sim.ts"), ...args],
-      { env: { ...process.env, MUTANT: name }, stdio: ["ignore", "pipe", "pipe"] },
-    );
+    const child = spawn(process.execPath, args, {
+      cwd: here("../.."),
+      env: { ...process.env, MUTANT: mutant },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     let output = "";
     child.stdout.on("data", (chunk) => (output += String(chunk)));
     child.stderr.on("data", (chunk) => (output += String(chunk)));
-    child.on("close", () => {
-      const [, seeds, violated] = /: (\d+) seeds, (\d+) violations;/.exec(output) ?? [];
-      const by =
-        / seed \d+: (?:at [\d.]+ ms: )?(.*)/.exec(output)?.[1] ??
-        (seeds ? "" : output.trim().slice(-300));
-      resolve({ seeds: Number(seeds ?? 0), violated: Number(violated ?? 0), by });
-    });
+    child.on("close", (code) => resolve({ code: code ?? 1, output }));
   });
+}
+
+async function inRuns({ name, where = "E0", load, stress }: Mutant): Promise<Tried> {
+  const isDirected = DIRECTIONS.some((one) => one === where);
+  const how = [isDirected ? "--directed" : "--env", where];
+  if (load) how.push("--load", load);
+  if (stress) how.push("--stress");
+  let seeds = 0;
+  let violated = 0;
+  let by = "";
+  while (seeds < Number(values.seeds) && violated < ENOUGH) {
+    const range = ["--from", String(seeds + 1), "--seeds", String(AT_ONCE)];
+    const { output } = await runNode(
+      ["--import", here("mutant-hook.ts"), here("sim.ts"), ...how, ...range],
+      name,
+    );
+    const [, ran, found] = /: (\d+) seeds, (\d+) violations;/.exec(output) ?? [];
+    if (ran === undefined) return { state: "BROKEN", share: "", by: output.trim().slice(-300) };
+    seeds += Number(ran);
+    violated += Number(found);
+    by ||= / seed \d+: (?:at [\d.]+ ms: )?(.*)/.exec(output)?.[1] ?? "";
+  }
+  const share = `${((100 * violated) / seeds).toFixed(1)} % of ${seeds}`;
+  return { state: violated > 0 ? "killed" : "SURVIVED", share, by };
+}
+
+/** What the test runner prints where a test has failed, colours aside. */
+const FAILED = /FAIL\s+(\S+\.test\.ts) > (.*)/;
+
+async function inTest(name: string, file: string): Promise<Tried> {
+  const { code, output } = await runNode(
+    [
+      here("../../node_modules/vitest/vitest.mjs"),
+      "run",
+      "--config",
+      here("mutant.config.ts"),
+      file,
+    ],
+    name,
+  );
+  // eslint-disable-next-line no-control-regex
+  const [, , title] = FAILED.exec(output.replaceAll(/\u001b\[[0-9;]*m/g, "")) ?? [];
+  if (code === 0) return { state: "SURVIVED", share: "", by: file };
+  if (title === undefined) return { state: "BROKEN", share: "", by: output.trim().slice(-300) };
+  return { state: "killed", share: "by a test", by: title };
 }
 
 const chosen = MUTANTS.filter(
   ({ name }) => positionals.length === 0 || positionals.some((word) => name.includes(word)),
 );
 let survivors = 0;
-for (const mutant of chosen) {
-  const { seeds, violated, by } = await tryOut(mutant);
-  const state = seeds === 0 ? "BROKEN" : violated === 0 ? "SURVIVED" : "killed";
+for (const [i, mutant] of chosen.entries()) {
+  const { name, rule, test } = mutant;
+  const { state, share, by } = await (test ? inTest(name, test) : inRuns(mutant));
   if (state !== "killed") survivors++;
-  const share = seeds === 0 ? "" : `${((100 * violated) / seeds).toFixed(1)} %`;
-  const where = [mutant.where, mutant.load, mutant.stress && "stress"].filter(Boolean).join(" ");
+  const where = test ? "" : [mutant.where, mutant.load, mutant.stress && "stress"].filter(Boolean);
+  const place = `${i + 1}/${chosen.length}`;
   console.log(
-    `${state.padEnd(9)} ${share.padStart(7)}  ${mutant.name.padEnd(22)} ${where.padEnd(17)} ${mutant.rule}\n${" ".repeat(19)}${by.slice(0, 120)}`,
+    `${place.padEnd(6)}${state.padEnd(9)} ${share.padStart(14)}  ${name.padEnd(22)} ${(where || ["-"]).join(" ").padEnd(17)} ${rule}\n${" ".repeat(32)}${by.slice(0, 120)}`,
   );
 }
 console.log(`${chosen.length - survivors} of ${chosen.length} mutants killed`);

@@ -159,10 +159,10 @@ export function createTruth(options: {
 
   function accountOf(
     tenant: string,
-    { limit, scope, resetsAt }: Pick<LimitStatus, "limit" | "scope" | "resetsAt">,
+    status: Pick<LimitStatus, "limit" | "scope" | "resetsAt">,
   ): Account | undefined {
-    const told = `${tenant} ${limit} ${scope} ${resetsAt}`;
-    return asTold.get(told) ?? opened(told, tenant, { limit, scope, resetsAt });
+    const told = `${tenant} ${status.limit} ${status.scope} ${status.resetsAt}`;
+    return asTold.get(told) ?? opened(told, tenant, status);
   }
 
   function opened(

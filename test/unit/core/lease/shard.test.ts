@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { birth, createShard, sync } from "../../../../src/core/lease/shard.ts";
 import { MAX_UNITS } from "../../../../src/core/units.ts";
-import { aLedgerSpec } from "../../../support/ledgers.ts";
+import { aLedgerSpec, aRateSpec } from "../../../support/ledgers.ts";
 import { aSyncBlock, aSyncMessage, leaseId, playShard } from "../../../support/shard-player.ts";
 
 const other = aLedgerSpec({ key: "acme/other" });
@@ -118,8 +118,7 @@ describe("a message to a shard", () => {
     player.now += 10_000;
     player.say({ seq: 1, want: 40 });
     player.now += 10_000;
-    player.say({ holder: leaseId(2) });
-    expect(player.say({ granted: 40 }).view.out).toBe(40);
+    expect(player.say({ holder: leaseId(2) }).view.out).toBe(40);
   });
 });
 
@@ -156,6 +155,16 @@ describe("who may speak for a lease", () => {
 
 describe("histories of a shard", () => {
   const witness = (fence: number, version: number, used: number) => ({ fence, version, used });
+
+  test("a rate begins another history with as little as leases may be out of that nobody knows", () => {
+    const spec = aRateSpec({ units: 100, everyMs: 1_000, burst: 100 });
+    const player = playShard(spec);
+    player.say({ want: 10 });
+    player.historyId = "h2";
+    expect(player.say({ granted: 10 }).view).toMatchObject({ available: -50, out: 10 });
+    const lost = playShard(spec).say({ granted: 10, witness: witness(1, 1, 0) });
+    expect(lost.view).toMatchObject({ available: -50, out: 10 });
+  });
 
   test("SH4: another history has a higher fence, and grants nothing while it learns", () => {
     const player = playShard();

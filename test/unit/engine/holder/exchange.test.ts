@@ -88,6 +88,31 @@ describe("messages", () => {
     expect(free(lease)).toBeGreaterThan(0);
   });
 
+  test("EX4: an answer from before a pause brings units, and renews nothing", () => {
+    const h = holderWith();
+    const rate = h.lease({ key: "r", kind: "rate", capacity: 100, refill: PACE });
+    h.wait(rate, 10);
+    h.pass(0, 3_000);
+    h.answer();
+    expect([h.take(rate, 1), free(rate)]).toEqual(["wait", 0]);
+    h.answerAll();
+    h.pass(50);
+    h.answerAll();
+    expect(h.take(rate, 1)).not.toBe("short");
+  });
+
+  test("S24: nothing is taken of a period that has ended by the store's clock", () => {
+    const h = holderWith();
+    const lease = h.lease({ key: "a", capacity: 100_000, end: h.now().wall + 2_000 });
+    h.wait(lease, 1_000);
+    h.answerAll();
+    expect([h.take(lease, 1), free(lease) > 1]).toEqual(["granted", true]);
+    h.pass(1_990);
+    const last = h.take(lease, 1);
+    h.pass(20);
+    expect([last, h.take(lease, 1)]).toEqual(["granted", "wait"]);
+  });
+
   test("a store that refuses to read a message is not asked again at once", () => {
     const h = holderWith();
     h.wait(h.lease({ key: "a" }), 10);

@@ -1,0 +1,17 @@
+/** Runs tests with the mutant named in MUTANT in the sources. */
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vitest/config";
+import { patched } from "../proof/patch.ts";
+import { MUTANTS } from "./mutant-list.ts";
+
+const { file, source } = patched(process.env["MUTANT"] ?? "", MUTANTS);
+
+export default defineConfig({
+  plugins: [{ name: "mutant", enforce: "pre", load: (id) => (id === file ? source : undefined) }],
+  test: {
+    root: fileURLToPath(new URL("../..", import.meta.url)),
+    include: ["test/{unit,property}/**/*.test.ts"],
+    bail: 1,
+    fsModuleCache: false, // it would find the sources as another mutant left them
+  },
+});
