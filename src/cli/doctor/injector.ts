@@ -34,7 +34,9 @@ export async function lookAtInjector(
   }
   const deployment = await lookAtDeployment(api, options.injector);
   const entries = webhook.value ?? [];
-  const shaken = options.handshake && (await handshakeFinding(entries, options.handshake));
+  const addressOf = (space: string, service: string) => clusterAddress(api, space, service);
+  const shaken =
+    options.handshake && (await handshakeFinding(entries, options.handshake, addressOf));
   return {
     findings: [
       deployment.finding,
@@ -44,6 +46,16 @@ export async function lookAtInjector(
     isThere: entries.length > 0,
     image: deployment.image,
   };
+}
+
+const Service = z.object({ spec: z.object({ clusterIP: z.string() }) });
+
+async function clusterAddress(api: ApiClient, namespace: string, service: string): Promise<string> {
+  const read = await reading("webhook", async () =>
+    Service.parse(await api.get(`/api/v1/namespaces/${namespace}/services/${service}`)),
+  );
+  const address = "finding" in read ? "" : read.value.spec.clusterIP;
+  return address === "None" ? "" : address;
 }
 
 const Named = z.object({ metadata: z.object({ name: z.string() }) });

@@ -64,19 +64,21 @@ function bundleTrouble(base64: string, now: number): string {
   }
 }
 
-/** The answer of a TLS handshake: "" where the bundle signs what the injector shows. */
-export type Handshake = (service: {
+/** The answer of a TLS handshake: "" where `ca` signs what the injector shows for `name`. */
+export type Handshake = (target: {
+  /** An address, or the name again. */
   readonly host: string;
   readonly port: number;
+  readonly name: string;
   readonly ca: string;
 }) => Promise<{ readonly isReached: boolean; readonly error: string }>;
 
 const PATIENCE_MS = 5_000;
 
 /** From inside the cluster, as the API server does it. */
-export const shakeHands: Handshake = ({ host, port, ca }) =>
+export const shakeHands: Handshake = ({ host, port, name, ca }) =>
   new Promise((resolve) => {
-    const socket = connect({ host, port, ca, servername: host, rejectUnauthorized: false }, () => {
+    const socket = connect({ host, port, ca, servername: name, rejectUnauthorized: false }, () => {
       const error = socket.authorized ? "" : String(socket.authorizationError);
       socket.destroy();
       resolve({ isReached: true, error });
@@ -85,26 +87,29 @@ export const shakeHands: Handshake = ({ host, port, ca }) =>
     socket.on("error", (error: Error) => resolve({ isReached: false, error: error.message }));
   });
 
+/** `addressOf`: of a service; the API server looks it up without DNS, and so do we. "": unknown. */
 export async function handshakeFinding(
   entries: readonly WebhookEntry[],
   shake: Handshake,
+  addressOf: (namespace: string, service: string) => Promise<string>,
 ): Promise<Finding | undefined> {
   const { service, caBundle = "" } = entries[0]?.clientConfig ?? {};
   if (service === undefined || caBundle === "") return undefined;
-  const host = `${service.name}.${service.namespace}.svc`;
+  const name = `${service.name}.${service.namespace}.svc`;
   const ca = Buffer.from(caBundle, "base64").toString("utf8");
-  const { isReached, error } = await shake({ host, port: service.port ?? 443, ca });
+  const host = (await addressOf(service.namespace, service.name)) || name;
+  const { isReached, error } = await shake({ host, port: service.port ?? 443, name, ca });
   const webhook = findingsAbout("webhook");
   if (!isReached) {
     return webhook.problem(
-      `no injector answers at ${host}: ${error}`,
+      `no injector answers at ${name}: ${error}`,
       "are its pods ready, does the cluster's DNS answer, does a NetworkPolicy stand between?",
     );
   }
   return error === ""
-    ? webhook.ok(`the injector at ${host} shows a certificate that the caBundle signs`)
+    ? webhook.ok(`the injector at ${name} shows a certificate that the caBundle signs`)
     : webhook.problem(
-        `the injector at ${host} shows a certificate that the caBundle does not sign: ${error}`,
+        `the injector at ${name} shows a certificate that the caBundle does not sign: ${error}`,
         OWNER_ADVICE,
       );
 }

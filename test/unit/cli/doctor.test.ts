@@ -6,6 +6,7 @@ import { clusterFindings, type ClusterOptions } from "../../../src/cli/doctor/cl
 import { clockFinding } from "../../../src/cli/doctor/clock.ts";
 import { report, some, type Finding } from "../../../src/cli/doctor/finding.ts";
 import { sidecarFindings } from "../../../src/cli/doctor/sidecar.ts";
+import type { Handshake } from "../../../src/cli/doctor/webhook.ts";
 import { typeCommand } from "../../support/fake-host.ts";
 
 const NOW = Date.parse("2026-11-21T18:00:00Z");
@@ -191,6 +192,23 @@ test("inside the cluster the injector's own certificate is tried against the caB
   ]);
   expect(await shaken(false, "connect ECONNREFUSED")).toEqual([
     "problem webhook: no injector answers at i.s.svc: connect ECONNREFUSED",
+  ]);
+});
+
+test("it is found without DNS, as the API server finds it, and by name where that may not be read", async () => {
+  const seen: unknown[] = [];
+  const handshake: Handshake = async ({ host, port, name }) => {
+    seen.push([host, port, name]);
+    return { isReached: true, error: "" };
+  };
+  const service = "/api/v1/namespaces/s/services/i";
+  await examine({ [service]: { spec: { clusterIP: "10.96.0.7" } } }, { handshake });
+  await examine({ [service]: { spec: { clusterIP: "None" } } }, { handshake });
+  await examine({}, { handshake });
+  expect(seen).toEqual([
+    ["10.96.0.7", 443, "i.s.svc"],
+    ["i.s.svc", 443, "i.s.svc"],
+    ["i.s.svc", 443, "i.s.svc"],
   ]);
 });
 
