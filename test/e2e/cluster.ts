@@ -79,7 +79,7 @@ export interface Namespace {
   said(pod: string, container: string): Promise<readonly Said[]>;
   /** Resolves when it is gone, and all its containers with it. */
   remove(pod: string): Promise<void>;
-  /** Deletes the namespace; does not wait for it. */
+  /** Resolves when it and its pods are gone. */
   close(): Promise<void>;
 }
 
@@ -105,11 +105,19 @@ export interface NamespaceOptions {
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
-/** Restricted unless its labels say otherwise: what runs in the tests runs in the strictest namespaces. */
+/** So that what an earlier run left, in a cluster that stayed up, is not in the way. */
+const RUN = Date.now().toString(36);
+let namespaces = 0;
+
+/**
+ * A fresh one whose name begins with `of`; restricted unless its labels say otherwise: what runs in the tests runs in the
+ * strictest namespaces.
+ */
 export async function openNamespace(
-  name: string,
+  of: string,
   { labels, annotations = {} }: NamespaceOptions = {},
 ): Promise<Namespace> {
+  const name = `${of}-${RUN}-${(namespaces += 1)}`;
   const restricted = { "pod-security.kubernetes.io/enforce": "restricted" };
   const metadata = { name, labels: { ...restricted, ...labels }, annotations };
   await succeed(
@@ -153,7 +161,7 @@ export async function openNamespace(
       await within("delete", "pod", pod, "--wait=true", "--timeout=60s");
     },
     async close() {
-      await kubectl("delete", "namespace", name, "--wait=false");
+      await kubectl("delete", "namespace", name, "--timeout=90s");
     },
   };
 }
@@ -178,8 +186,9 @@ export interface Store extends RedisServer {
   ledgers(tenant: string): Promise<readonly LedgerEntry[]>;
 }
 
-/** The very bundle that is in the image. */
-const IMPREST = path.join(ROOT, "dist/main.js");
+/** What the command prints: the very bundle that is in the image. */
+export const imprest = (words: readonly string[]): Promise<string> =>
+  succeed([process.execPath, path.join(ROOT, "dist/main.js"), ...words]);
 
 /** This machine as pods see it; nobody else's Redis is in the cluster's network. */
 const STORE = { host: "10.89.0.1", port: 6379 };
@@ -192,7 +201,7 @@ export async function startStore(): Promise<Store> {
   return Object.assign(redis, {
     async ledgers(tenant: string) {
       const words = ["ledger", "show", "--store", STORE_URL, "--tenant", tenant, "--json"];
-      return JSON.parse(await succeed([process.execPath, IMPREST, ...words])).ledgers;
+      return JSON.parse(await imprest(words)).ledgers;
     },
   });
 }

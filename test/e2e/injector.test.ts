@@ -9,9 +9,16 @@ import {
   succeed,
   waitFor,
 } from "./cluster.ts";
-import { type AgentOptions, type Manifest, type Pod, agentPod, agentSpec } from "./pods.ts";
+import {
+  type AgentOptions,
+  type Manifest,
+  type Pod,
+  agentDeployment,
+  agentPod,
+  agentSpec,
+} from "./pods.ts";
 import { type Stage, USAGE, openStage, operation } from "./stage.ts";
-import { SYSTEM, installChart } from "./ways.ts";
+import { helm, inSystem, installChart } from "./ways.ts";
 
 const WEBHOOK = "imprest-injector";
 const ANYONE = { "pod-security.kubernetes.io/enforce": "privileged" };
@@ -30,14 +37,14 @@ beforeEach(needsCluster);
 
 /** A pod of the namespace's own tenant, unless it says otherwise. */
 const aPod = (name: string, more: Partial<AgentOptions> = {}): Manifest =>
-  agentPod(name, { tenant: "injected", ...more });
+  agentPod(name, { tenant: stage.space.name, ...more });
 
 const firstOf = (pod: Pod): string | undefined => pod.spec.initContainers?.[0]?.name;
 
-/** As the API server would store it. */
-async function tryOut(manifest: Manifest, namespace = stage.space): Promise<Pod> {
-  await namespace.mustApply(manifest);
-  return namespace.pod(manifest.metadata.name);
+/** As the API server would store it: a dry run goes through the webhook too. */
+async function tryOut(manifest: Manifest, namespace = stage.space.name): Promise<Pod> {
+  const words = ["-n", namespace, "create", "--dry-run=server", "-o", "json", "-f", "-"];
+  return JSON.parse(await succeed(["kubectl", ...words], JSON.stringify(manifest)));
 }
 
 async function caBundles(): Promise<string[]> {
@@ -50,7 +57,7 @@ async function caBundles(): Promise<string[]> {
 }
 
 const injectorPods = async (): Promise<string[]> =>
-  (await kubectl("-n", SYSTEM, "get", "pods", "-o", "name"))
+  (await inSystem("get", "pods", "-o", "name"))
     .split("\n")
     .filter((name) => name.includes("imprest-injector"));
 
@@ -63,9 +70,9 @@ describe("who gets a sidecar", () => {
     expect(JSON.parse(pod.metadata.annotations?.["imprest.dev/status"] ?? "{}")).toMatchObject({
       mode: "native",
       profile: "default",
-      tenant: "injected",
+      tenant: stage.space.name,
     });
-    const held = await ask(pod, "Reserve", operation("injected"));
+    const held = await ask(pod, "Reserve", operation(stage.space.name));
     const settled = await ask(pod, "Commit", { reservation_id: held.reservation_id, usage: USAGE });
     expect(settled.verdict?.decision).toBe("DECISION_ALLOW");
     expect((await ask(pod, "Check", operation("chosen"))).error).toBe("PERMISSION_DENIED");
@@ -73,8 +80,11 @@ describe("who gets a sidecar", () => {
 
   test("a pod that says so itself, in a namespace that says nothing; no other pod there", async () => {
     const space = await openNamespace("says-nothing");
-    const asks = await tryOut(aPod("asks", { labels: { "imprest.dev/inject": "true" } }), space);
-    const does = await tryOut(aPod("does-not"), space);
+    const asks = await tryOut(
+      aPod("asks", { labels: { "imprest.dev/inject": "true" } }),
+      space.name,
+    );
+    const does = await tryOut(aPod("does-not"), space.name);
     expect([firstOf(asks), firstOf(does)]).toEqual(["imprest-sidecar", undefined]);
     await space.close();
   });
@@ -83,14 +93,12 @@ describe("who gets a sidecar", () => {
     const declines = aPod("declines", { labels: { "imprest.dev/inject": "false" } });
     expect(firstOf(await tryOut(declines))).toBeUndefined();
     const system = aPod("system", { labels: { "imprest.dev/inject": "true" } });
-    const words = ["kubectl", "-n", "kube-system", "create", "--dry-run=server", "-o", "json"];
-    const admitted = await succeed([...words, "-f", "-"], JSON.stringify(system));
-    expect(firstOf(JSON.parse(admitted))).toBeUndefined();
+    expect(firstOf(await tryOut(system, "kube-system"))).toBeUndefined();
   });
 
   test("a pod with init containers of its own: they come after it, and may spend", async () => {
     const own = aPod("own-init");
-    const [agent] = agentSpec({ tenant: "injected", once: true }).containers;
+    const [agent] = agentSpec({ tenant: stage.space.name, once: true }).containers;
     const spec = { ...(own["spec"] as object), initContainers: [{ ...agent, name: "before" }] };
     await stage.space.mustApply({ ...own, spec });
     const pod = await stage.space.ready("own-init");
@@ -99,18 +107,23 @@ describe("who gets a sidecar", () => {
     expect(said.map(({ what }) => what)).toEqual(["started", "reserved", "committed"]);
   });
 
-  test("not a pod of the host's network, and an Event says why", async () => {
+  test("not a pod of the host's network, and an Event on its owner says why", async () => {
     const space = await openNamespace("host-network", {
       labels: { ...ANYONE, "imprest.dev/injection": "enabled" },
     });
-    const pod = aPod("on-the-host");
-    const spec = { ...(pod["spec"] as object), hostNetwork: true };
-    expect(firstOf(await tryOut({ ...pod, spec }, space))).toBeUndefined();
+    const onTheHost = agentDeployment("on-the-host", 1, { tenant: space.name, hostNetwork: true });
+    await space.mustApply(onTheHost);
+    const pod = await waitFor("the pod", async () => (await space.pods("app=on-the-host"))[0]);
+    expect(firstOf(pod)).toBeUndefined();
     const told = await waitFor("the Event", async () => {
       const { items } = JSON.parse(await space.kubectl("get", "events", "-o", "json"));
-      return items.find((item: { message: string }) => /host ?network/i.test(item.message));
+      return items.find(({ message }: { message: string }) => message.startsWith("no sidecar: "));
     });
-    expect(told).toMatchObject({ type: "Warning" });
+    expect(told).toMatchObject({
+      type: "Warning",
+      reason: "ImprestSidecarSkipped",
+      involvedObject: { kind: "ReplicaSet" },
+    });
     await space.close();
   });
 });
@@ -144,20 +157,18 @@ describe("what is refused, with words that help", () => {
 describe("what the injector lives through", () => {
   test("one of two killed: no pod is refused, and none goes without", async () => {
     const [victim = ""] = await injectorPods();
-    const killing = kubectl("-n", SYSTEM, "delete", victim, "--grace-period=0", "--force");
+    const killing = inSystem("delete", victim, "--grace-period=0", "--force");
     for (let n = 0; n < 20; n += 1) {
       expect(firstOf(await tryOut(aPod(`killed-${n}`)))).toBe("imprest-sidecar");
     }
     await killing;
-    await kubectl("-n", SYSTEM, "rollout", "status", "deployment/imprest-injector");
+    await inSystem("rollout", "status", "deployment/imprest-injector");
   });
 
   test("a new certificate authority: the webhook trusts it, and no pod is refused meanwhile", async () => {
     const before = await caBundles();
-    await kubectl(
-      ...["-n", SYSTEM, "annotate", "secret", `${WEBHOOK}-tls`, "--overwrite"],
-      `imprest.dev/rotate=${Date.now()}`,
-    );
+    const now = `imprest.dev/rotate=${Date.now()}`;
+    await inSystem("annotate", "secret", `${WEBHOOK}-tls`, "--overwrite", now);
     let n = 0;
     await waitFor("another caBundle", async () => {
       expect(firstOf(await tryOut(aPod(`rotated-${(n += 1)}`)))).toBe("imprest-sidecar");
@@ -167,6 +178,10 @@ describe("what the injector lives through", () => {
     expect(firstOf(await tryOut(aPod("rotated")))).toBe("imprest-sidecar");
   });
 
+  test("what `helm test` looks at", async () => {
+    expect(await helm(["test", "imprest", "--timeout", "60s"])).toContain("Succeeded");
+  });
+
   test("an upgrade of the chart: no conflict over caBundle, which stays", async () => {
     const before = await caBundles();
     await installChart();
@@ -174,22 +189,15 @@ describe("what the injector lives through", () => {
   });
 
   test("none left: pods that opted in are refused, all others start", async () => {
-    await kubectl("-n", SYSTEM, "scale", "deployment/imprest-injector", "--replicas=0");
-    await kubectl(
-      "-n",
-      SYSTEM,
-      "wait",
-      "--for=delete",
-      "pod",
-      "-l",
-      "app.kubernetes.io/component=injector",
-      "--timeout=60s",
+    await inSystem("scale", "deployment/imprest-injector", "--replicas=0");
+    await Promise.all(
+      (await injectorPods()).map((pod) => inSystem("wait", "--for=delete", pod, "--timeout=60s")),
     );
     const { status, stderr } = await stage.space.apply(aPod("refused"));
     expect(status).toBe(1);
     expect(stderr).toContain("failed calling webhook");
     const space = await openNamespace("unconcerned");
-    expect(firstOf(await tryOut(aPod("unconcerned"), space))).toBeUndefined();
+    expect(firstOf(await tryOut(aPod("unconcerned"), space.name))).toBeUndefined();
     await space.close();
     await installChart();
     expect(firstOf(await tryOut(aPod("again")))).toBe("imprest-sidecar");

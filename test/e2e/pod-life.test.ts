@@ -5,9 +5,9 @@
 import { readdir, readFile } from "node:fs/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type Namespace, ask, needsCluster, noCluster, run, waitFor } from "./cluster.ts";
-import { AGENT_UID, agentDeployment, agentJob, agentPod, type Pod } from "./pods.ts";
+import { AGENT_UID, agentDeployment, agentJob, agentPod, type Manifest, type Pod } from "./pods.ts";
 import { CALL_MICROS, type Stage, USAGE, follow, openStage, operation, saidAt } from "./stage.ts";
-import { WAYS } from "./ways.ts";
+import { WAYS, untilInjecting } from "./ways.ts";
 
 beforeEach(needsCluster);
 
@@ -30,19 +30,31 @@ async function processesOf(pod: Pod, text: string): Promise<number[]> {
   return found.flat();
 }
 
+/** Each test's own. A namespace says for whom its pods may ask. */
+const TENANTS = [
+  ...(["first", "caller", "twins", "survivor", "leaver"] as const),
+  ...(["errand", "rolled", "early", "reader"] as const),
+];
+type Tenant = (typeof TENANTS)[number];
+
 describe.each(WAYS)("a pod that got its sidecar $name", (way) => {
   let stage: Stage;
   beforeAll(async () => {
     if (noCluster !== undefined) return;
-    stage = await openStage(`life-${way.name.replaceAll(" ", "-")}`, {
-      annotations: way.annotations,
-    });
+    stage = await openStage("life", { annotations: { "imprest.dev/tenants": TENANTS.join() } });
     await way.install();
-  }, 180_000);
-  afterAll(() => stage?.close());
+    await untilInjecting(stage.space, way);
+  });
+  afterAll(async () => {
+    await stage?.close();
+    if (noCluster === undefined) await way.uninstall();
+  });
 
-  async function start(name: string, more: { readonly linger?: number } = {}): Promise<Pod> {
-    await stage.space.mustApply(way.dress(agentPod(name, { tenant: name, ...more }), name));
+  const make = async (manifest: Manifest, tenant: string): Promise<void> =>
+    stage.space.mustApply(await way.dress(manifest, tenant));
+
+  async function start(name: Tenant, more: { readonly linger?: number } = {}): Promise<Pod> {
+    await make(agentPod(name, { tenant: name, ...more }), name);
     return stage.space.ready(name);
   }
 
@@ -80,9 +92,7 @@ describe.each(WAYS)("a pod that got its sidecar $name", (way) => {
 
   test("spends of one limit with every other pod, and not a call more", async () => {
     await Promise.all(
-      ["twin-a", "twin-b"].map((name) =>
-        stage.space.mustApply(way.dress(agentPod(name, { tenant: "twins" }), "twins")),
-      ),
+      ["twin-a", "twin-b"].map((name) => make(agentPod(name, { tenant: "twins" }), "twins")),
     );
     const twins = await Promise.all(["twin-a", "twin-b"].map((name) => stage.space.ready(name)));
     const dear = { ...operation("twins"), usage: { ...USAGE, output_tokens: "9999900" } }; // $100
@@ -142,7 +152,7 @@ describe.each(WAYS)("a pod that got its sidecar $name", (way) => {
   });
 
   test("of a Job does not keep it from completing, and leaves nothing leased", async () => {
-    await stage.space.mustApply(way.dress(agentJob("errand", { tenant: "errand" }), "errand"));
+    await make(agentJob("errand", { tenant: "errand" }), "errand");
     await stage.space.kubectl("wait", "--for=condition=Complete", "job/errand", "--timeout=60s");
     const [pod] = await stage.space.pods("app=errand");
     expect(pod?.status.phase).toBe("Succeeded");
@@ -158,7 +168,7 @@ describe.each(WAYS)("a pod that got its sidecar $name", (way) => {
   test("of a Deployment is replaced without a unit stranded or miscounted, under load", async () => {
     const { space } = stage;
     const rolled = agentDeployment("rolled", 2, { tenant: "rolled", linger: 1 });
-    await space.mustApply(way.dress(rolled, "rolled"));
+    await make(rolled, "rolled");
     await space.kubectl("rollout", "status", "deployment/rolled", "--timeout=90s");
     const before = await space.pods("app=rolled");
     const books = { told: 0, unclear: 0 };

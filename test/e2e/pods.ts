@@ -54,6 +54,8 @@ export interface AgentOptions {
   readonly annotations?: Readonly<Record<string, string>>;
   /** Seconds between SIGTERM and the last call. */
   readonly linger?: number;
+  /** On its node's own network. */
+  readonly hostNetwork?: true;
   /** Holds, settles and ends. */
   readonly once?: true;
 }
@@ -70,10 +72,11 @@ const RESTRICTED = {
 export const AGENT_UID = 1000;
 
 /** An agent that has never heard of Imprest but for the address in its environment. */
-export function agentSpec({ tenant, linger = 0, once }: AgentOptions): PodSpec {
+export function agentSpec({ tenant, linger = 0, hostNetwork, once }: AgentOptions): PodSpec {
   const probe = { httpGet: { path: "/", port: 8080 }, periodSeconds: 1 };
   return {
     terminationGracePeriodSeconds: 20,
+    ...(hostNetwork === undefined ? {} : { hostNetwork }),
     ...(once === undefined ? {} : { restartPolicy: "Never" }),
     containers: [
       {

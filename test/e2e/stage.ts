@@ -70,6 +70,7 @@ export async function openStage(name: string, options: StageOptions = {}): Promi
       throw new Error(`${tenant} has ${ledgers.length} ledgers, and not one`);
     },
     async close() {
+      // In this order: sidecars that live on would tell the next store of this policy.
       await space.close();
       await store.stop();
     },
