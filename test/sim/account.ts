@@ -58,7 +58,7 @@ export const newAccount = ({ name, kind, capacity, perMs, now }: AccountOptions)
   at: now,
   perMs,
   slack: 0,
-  lows: [{ at: 0, unspent: capacity }],
+  lows: [{ at: now, unspent: capacity }],
 });
 
 /** Booking ahead: how much refill an unconfirmed loss may hide. */
@@ -142,14 +142,12 @@ function note(account: Account, now: number): void {
   while (lows.length > 2 && (lows[1]?.at ?? now) < now - KEPT_MS) lows.shift();
 }
 
-/** The least that lay unspent at any time in the last `ms`. */
+/** The least that lay unspent at any time in the last `ms`; 0 of a period that began since. */
 export function leastUnspent(account: Account, ms: number, now: number): number {
   let least = unspent(account);
-  for (let i = account.lows.length - 1; i >= 0; i--) {
-    const low = account.lows[i];
-    if (!low) break;
+  for (const low of account.lows.toReversed()) {
     least = Math.min(least, low.unspent);
-    if (low.at <= now - ms) break;
+    if (low.at <= now - ms) return least;
   }
-  return least;
+  return 0;
 }
