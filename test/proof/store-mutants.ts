@@ -1,39 +1,22 @@
-/** Ways to break a rule of a fleet's store, each one patch of the reference (core/lease) that its scripts agree with. */
+/**
+ * Ways to break a rule of a fleet's store, each one patch of the reference (core/lease) that its scripts agree with.
+ * Those that the simulator's runs notice stand in test/sim/mutant-list.ts.
+ */
 import type { Mutant } from "./mutant-list.ts";
 
 const SHARD = "src/core/lease/shard.ts";
 const LEDGER = "src/core/lease/shared-ledger.ts";
 const RECORD = "src/core/lease/holder-record.ts";
+const LATE = "src/core/lease/late-refund.ts";
 const OFFER = "src/core/lease/offer.ts";
 
 export const STORE_MUTANTS: readonly Mutant[] = [
-  {
-    name: "noQuarantine",
-    rule: "SL4",
-    file: LEDGER,
-    find: 'boolean => spec.kind === "budget";',
-    replace: "boolean => spec.key === undefined;",
-  },
   {
     name: "noBeyond",
     rule: "SL1",
     file: RECORD,
     find: "beyond: Math.max(beyond, block.beyond),",
     replace: "beyond,",
-  },
-  {
-    name: "noReopen",
-    rule: "SL7",
-    file: RECORD,
-    find: 'if (record.state !== "live") {',
-    replace: 'if (record.state === "expired") {',
-  },
-  {
-    name: "noSeq",
-    rule: "SH5",
-    file: SHARD,
-    find: 'if (block.seq > record.seq) return "ok";',
-    replace: 'if (block.seq > 0) return "ok";',
   },
   {
     name: "noEpoch",
@@ -71,32 +54,11 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     replace: "returned",
   },
   {
-    name: "forfeitRevived",
-    rule: "SL5",
-    file: RECORD,
-    find: 'record.state === "expired" && !quarantines(ledger);',
-    replace: "record.state === undefined;",
-  },
-  {
-    name: "rateNoCap",
-    rule: "OF3",
-    file: OFFER,
-    find: "const room = rateCap(ledger, now) - ledger.out; // (OF3)",
-    replace: "const room = MAX_UNITS;",
-  },
-  {
     name: "rateKeep",
     rule: "I5",
     file: LEDGER,
     find: "const { rate } = ledger;\n  if (!rate) return;",
     replace: "const { rate } = ledger;\n  if (!rate || rate.at >= 0) return;",
-  },
-  {
-    name: "rateFull",
-    rule: "I5",
-    file: LEDGER,
-    find: "const isLost = knows(block) || (now < history.learningUntil && !mayEndEarly);",
-    replace: "const isLost = false;",
   },
   {
     name: "rateHistory",
@@ -106,46 +68,11 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     replace: "settleRate(",
   },
   {
-    name: "dupVacuous",
-    rule: "SH5",
-    file: SHARD,
-    find: "if (isRenewed) record.expiresAt",
-    replace: "if (isRenewed && now < 0) record.expiresAt",
-  },
-  {
-    name: "reclaimInLearning",
-    rule: "SL6",
-    file: RECORD,
-    find: "if (now < ledger.learningUntil) return; // (SL6)",
-    replace: "",
-  },
-  {
-    name: "noLearning",
-    rule: "A1",
-    file: LEDGER,
-    find: "return Math.max(0, ledger.learningUntil - now);",
-    replace: "return 0 * now;",
-  },
-  {
     name: "noRegister",
     rule: "SL3",
     file: RECORD,
     find: "granted: Math.max(granted, block.granted),",
     replace: "granted: Math.max(granted, block.spent + block.returned - block.beyond),",
-  },
-  {
-    name: "noHistoryFence",
-    rule: "SH4",
-    file: SHARD,
-    find: "if (meta.historyId !== historyId) return begin(terms.strict);",
-    replace: "",
-  },
-  {
-    name: "earlyAlways",
-    rule: "A1",
-    file: SHARD,
-    find: "return begin(terms.strict);",
-    replace: "return begin(true);",
   },
   {
     name: "shortLoss",
@@ -167,13 +94,6 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     file: SHARD,
     find: "if (isOlder || isAnotherClock || isRolledBack) return begin(false);",
     replace: "if (isOlder || isAnotherClock) return begin(false);",
-  },
-  {
-    name: "noKnows",
-    rule: "A1",
-    file: LEDGER,
-    find: "granted > 0 || witness.version > 0;",
-    replace: "granted < 0 || witness.version < 0;",
   },
   {
     name: "partial",
@@ -209,5 +129,26 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     file: RECORD,
     find: "const isFirst = isHistory || record.fence !== ledger.fence;",
     replace: "const isFirst = true;",
+  },
+  {
+    name: "lateRefundWhole",
+    rule: "LR1: a late refund fills no more than it could have",
+    file: LATE,
+    find: "const units = Math.min(refunded, least, record.room);",
+    replace: "const units = Math.min(refunded, record.room);",
+  },
+  {
+    name: "refundUnderWay",
+    rule: "LR2: a refund may have happened while the message before was under way",
+    file: LATE,
+    find: "const units = Math.min(refunded, least, record.room);",
+    replace: "const units = Math.min(refunded, least);",
+  },
+  {
+    name: "refundsFillTwice",
+    rule: "LR3: what one refund has filled no other fills again",
+    file: LATE,
+    find: "low.slack = Math.max(0, low.slack - units); // (LR3)",
+    replace: "low.slack = Math.max(0, low.slack);",
   },
 ];

@@ -3,6 +3,7 @@
  * noticed.
  */
 import type { Patch } from "../proof/patch.ts";
+import { STORE_MUTANTS } from "../proof/store-mutants.ts";
 import type { Direction } from "./directed.ts";
 import type { Environment, Load } from "./setting.ts";
 
@@ -12,14 +13,14 @@ export interface Mutant extends Patch {
   readonly where?: Environment | Direction;
   readonly load?: Load;
   readonly stress?: true;
-  /** What no schedule is likely to meet: the test that is there for it. */
+  /** Where no schedule is likely to meet it: the tests that do, separated by spaces. */
   readonly test?: string;
 }
 
 const HOLDER = "src/engine/holder/";
 const STORE = "src/core/lease/";
 
-export const MUTANTS: readonly Mutant[] = [
+const OWN: readonly Mutant[] = [
   {
     name: "noQuarantine",
     rule: "SL4: what a dead holder had out is not granted again",
@@ -250,7 +251,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "pauseUnseen",
-    rule: "SC2: a paused machine is noticed",
+    rule: "CK2: a paused machine is noticed",
     where: "E0",
     load: "rate",
     stress: true,
@@ -278,4 +279,44 @@ export const MUTANTS: readonly Mutant[] = [
     replace:
       "lease.granted = totals.granted; stock.heard = true; stock.expiresAt = Infinity; stock.coveredUntil = Infinity;",
   },
+  {
+    name: "endFromResend",
+    rule: "EX3: a timed lease is counted from when its message left first",
+    test: "test/unit/engine/holder/exchange.test.ts",
+    file: `${HOLDER}exchange.ts`,
+    find: "endOfLease(sent.sentAt, terms.ttlMs)",
+    replace: "endOfLease(mono, terms.ttlMs)",
+  },
+  {
+    name: "slotOverdue",
+    rule: "ST4: no slot is given for longer than the store knows of, though it is lost",
+    test: "test/unit/engine/holder/looks.test.ts",
+    file: "src/engine/absent.ts",
+    find: "core.funds.isHere(lease, need, ttlMs) && ",
+    replace: "",
+  },
+  {
+    name: "drainAdmits",
+    rule: "EN4: nothing new is admitted once it drains",
+    test: "test/unit/engine/holder/looks.test.ts",
+    file: "src/engine/admit.ts",
+    find: "if (core.isDraining) return DRAINING; // (EN4)",
+    replace: "",
+  },
+  {
+    name: "refundTold",
+    rule: "LE5: what is given back before it was told was never spent",
+    test: "test/unit/engine/lease.test.ts",
+    file: "src/engine/lease.ts",
+    find: "const untold = Math.min(units, untoldSpent(lease));",
+    replace: "const untold = Math.min(units, 0 * untoldSpent(lease));",
+  },
+];
+
+/** Of the store's own rules, which its tests play through without a fleet. */
+const STORE_TESTS = "test/unit/core/lease test/property/shard.test.ts";
+
+export const MUTANTS: readonly Mutant[] = [
+  ...OWN,
+  ...STORE_MUTANTS.map((one) => ({ ...one, test: STORE_TESTS })),
 ];

@@ -12,6 +12,7 @@ export default defineConfig({
     root: fileURLToPath(new URL("../..", import.meta.url)),
     include: ["test/{unit,property}/**/*.test.ts"],
     bail: 1,
+    testTimeout: 120_000, // one that a busy machine ends would pass for a kill
     fsModuleCache: false, // it would find the sources as another mutant left them
   },
 });
