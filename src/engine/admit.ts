@@ -31,16 +31,21 @@ export function decide(the: Case, ttlMs: DurationMs): Decided | Rejection | unde
   if (isRefused({ standings: found, ruling }) || neverFits(found)) return look(the);
   const standings = openLeases(the, found);
   if (isRejection(standings)) return standings;
+  if (the.core.isDraining) return DRAINING; // (EN4)
+  ruleSize(ruling, standings, the.now);
+  return decideUnits(the, { standings, ruling }, ttlMs);
+}
+
+/** Gets the units of every limit, or rules why not. Undefined: it waits for the store. */
+export function decideUnits(the: Case, decided: Decided, ttlMs: DurationMs): Decided | undefined {
   const { core, turn, now } = the;
-  if (core.isDraining) return DRAINING; // (EN4)
+  const { standings, ruling } = decided;
   const outcome = core.funds.ask(standings, turn, ttlMs);
   if (outcome === "wait") {
     turn.suspend({ wants: wantsOf(standings), ttlMs });
     return undefined;
   }
-  const decided = { standings, ruling };
   const absent = outcome === "short" ? absentUnits(the, decided, ttlMs) : undefined;
-  ruleSize(ruling, standings, now);
   ruleUnits(ruling, standings, now, absent?.refusals);
   if (turn.ticket?.isGone()) ruling.refusals.push(pending()); // (S28) nobody is there to take it
   return absent ? { ...decided, fallen: absent.fallen, source: absent.source } : decided;
@@ -50,7 +55,7 @@ const neverFits = (found: readonly Standing[]): boolean =>
   found.some((standing) => standing.limit.mode === "enforce" && isTooLarge(standing));
 
 /** What has to be here: the units of enforced limits, of others no more than the store's word. */
-export function wantsOf(standings: readonly Standing[]): Want[] {
+function wantsOf(standings: readonly Standing[]): Want[] {
   const wants: Want[] = [];
   for (const { lease, limit, need } of standings) {
     if (lease) wants.push({ lease, units: limit.mode === "enforce" ? need : 0 });
@@ -62,17 +67,29 @@ export function wantsOf(standings: readonly Standing[]): Want[] {
 export function holdAll(core: Core, { standings, fallen }: Decided): Hold[] {
   const holds: Hold[] = [];
   for (const standing of standings) {
-    const { limit, bucket, lease, need, scope } = standing;
+    const { limit, bucket, lease, scope } = standing;
     if (!lease) continue;
-    const isFallen = fallen?.has(standing) ?? false;
-    if (isFallen) core.funds.countFallback(lease, need);
-    const held = holdAt(lease, need, limit.mode === "enforce" && !isFallen);
+    const held = holdFor(core, standing, lease, fallen);
     lease.holds++;
-    core.funds.touch(lease);
-    tellSteps(core, limit, lease);
     holds.push({ limit, bucket, lease, scope, meter: limit.meter, held, charged: 0 });
   }
   return holds;
+}
+
+/** Holds what one limit is asked for; returns what is held. */
+export function holdFor(
+  core: Core,
+  standing: Standing,
+  lease: Lease,
+  fallen: Decided["fallen"],
+): number {
+  const { limit, need } = standing;
+  const isFallen = fallen?.has(standing) ?? false;
+  if (isFallen) core.funds.countFallback(lease, need);
+  const held = holdAt(lease, need, limit.mode === "enforce" && !isFallen);
+  core.funds.touch(lease);
+  tellSteps(core, limit, lease);
+  return held;
 }
 
 /** `granted`: all units are free here; otherwise what is lacking counts beyond. Returns what is held. */

@@ -4,20 +4,19 @@ import { isRejection, reject, type Rejection } from "../core/rejection.ts";
 import { MAX_UNITS } from "../core/units.ts";
 import type { ExtendAnswer } from "../core/verdict.ts";
 import type { Done } from "../ports/quota.ts";
-import { absentUnits, pending } from "./absent.ts";
-import { holdAt, wantsOf } from "./admit.ts";
+import { decideUnits, holdFor } from "./admit.ts";
 import { isRefused, type Case, type Decided } from "./case.ts";
 import type { Core } from "./core.ts";
 import { keepsAccount } from "./ledger-spec.ts";
 import { askedAgain, checkMeters } from "./prepare.ts";
 import type { Hold, Reservation } from "./reservations.ts";
-import { newRuling, ruleSize, ruleSuspension, ruleUnits } from "./ruling.ts";
+import { newRuling, ruleSize, ruleSuspension } from "./ruling.ts";
 import { findReservation, rebind, renew } from "./settlement.ts";
 import type { Standing } from "./standing.ts";
 import { lineOf, reservedOf } from "./tally.ts";
 import type { Tenant } from "./tenants.ts";
 import type { Turn } from "./turn.ts";
-import { capsAt, decision, tellSteps } from "./verdicts.ts";
+import { capsAt, decision } from "./verdicts.ts";
 
 /** A hold, and where it stands with what is added as its need. */
 interface More {
@@ -42,21 +41,17 @@ export function extend(core: Core, turn: Turn, op: Extend, done: Done<ExtendAnsw
   };
   const more = moreOf(found, op.add);
   const standings = more.map(({ standing }) => standing);
-  const decided: Decided = { standings, ruling: newRuling() };
-  ruleSuspension(decided.ruling, tenant);
-  ruleSize(decided.ruling, [...standings, ...maxima(tenant, found, op.add)], now);
-  if (isRefused(decided)) return done(answer(the, found, decided));
-  const ttlMs = found.deadline + op.byMs - now.mono;
-  const outcome = core.funds.ask(standings, turn, ttlMs);
-  if (outcome === "wait") return turn.suspend({ wants: wantsOf(standings), ttlMs });
-  const absent = outcome === "short" ? absentUnits(the, decided, ttlMs) : undefined;
-  ruleUnits(decided.ruling, standings, now, absent?.refusals);
-  if (turn.ticket?.isGone()) decided.ruling.refusals.push(pending());
+  const sized: Decided = { standings, ruling: newRuling() };
+  ruleSuspension(sized.ruling, tenant);
+  ruleSize(sized.ruling, [...standings, ...maxima(tenant, found, op.add)], now);
+  if (isRefused(sized)) return done(answer(the, found, sized));
+  const decided = decideUnits(the, sized, found.deadline + op.byMs - now.mono);
+  if (!decided) return;
   if (!isRefused(decided)) {
-    holdMore(core, found, more, { add: op.add, fallen: absent?.fallen });
+    holdMore(core, found, more, { add: op.add, fallen: decided.fallen });
     renew(core, now, { reservation: found, deadline: found.deadline + op.byMs });
   }
-  done(answer(the, found, absent ? { ...decided, source: absent.source } : decided));
+  done(answer(the, found, decided));
 }
 
 function answer(the: Case, reservation: Reservation, decided: Decided): ExtendAnswer {
@@ -107,12 +102,7 @@ function holdMore(
   { add, fallen }: { readonly add: readonly Amount[]; readonly fallen: Decided["fallen"] },
 ): void {
   for (const { hold, standing } of more) {
-    const { lease, limit } = hold;
-    const isFallen = fallen?.has(standing) ?? false;
-    if (isFallen) core.funds.countFallback(lease, standing.need);
-    hold.held += holdAt(lease, standing.need, limit.mode === "enforce" && !isFallen);
-    core.funds.touch(lease);
-    tellSteps(core, limit, lease);
+    hold.held += holdFor(core, standing, hold.lease, fallen);
   }
   for (const { meter, units } of add) addTo(reservation, meter, units);
 }

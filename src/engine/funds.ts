@@ -44,7 +44,7 @@ export interface Lack {
 }
 
 /** What one limit is asked for. */
-export type Asking = Pick<Standing, "lease" | "need"> & { readonly limit: { readonly mode: Mode } };
+export type Claim = Pick<Standing, "lease" | "need"> & { readonly limit: { readonly mode: Mode } };
 
 export interface Funds {
   /** The store is a fleet's, and a network away: an operation may have to wait for it. */
@@ -54,7 +54,7 @@ export interface Funds {
   /** It ends: tells the store what has changed. */
   end(): void;
   /** Gets the units of every enforced limit here, all or none. `ttlMs`: how long they may be held. */
-  ask(standings: readonly Asking[], turn: Turn, ttlMs: DurationMs): Outcome;
+  ask(standings: readonly Claim[], turn: Turn, ttlMs: DurationMs): Outcome;
   /** `resume` is called once, in no turn, when there is news or `ticket.until` is past. */
   wait(needs: Wait, ticket: Ticket, resume: () => void): void;
   /** After {@link Funds.ask} said short: whether it was not this lease that lacked units. */
@@ -121,7 +121,7 @@ export function createFunds(store: LeaseStore): Funds {
     });
   }
 
-  function askStore(standings: readonly Asking[]): Outcome {
+  function askStore(standings: readonly Claim[]): Outcome {
     const leases: Lease[] = [];
     const blocks: LedgerBlock[] = [];
     for (const standing of standings) {
@@ -223,12 +223,12 @@ export function createFunds(store: LeaseStore): Funds {
 }
 
 /** What an enforced limit would have to grant. */
-function lackingOf({ lease, limit, need }: Asking): Units {
+function lackingOf({ lease, limit, need }: Claim): Units {
   return lease && limit.mode === "enforce" ? Math.max(0, need - free(lease)) : 0;
 }
 
 /** What this lease was last told is all that the store has to say (FU3). */
-const isKnown = ({ lease }: Asking): boolean =>
+const isKnown = ({ lease }: Claim): boolean =>
   lease === undefined || (!lease.dirty && lease.spec.family === "");
 
 /** Credits a grant after it was received: totals, so that a repeated answer adds nothing. */

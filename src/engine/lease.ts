@@ -139,9 +139,12 @@ export function available(lease: Lease, mono: number): number {
   return Math.max(there + free(lease) - (lease.beyond - lease.toldBeyond), -MAX_UNITS);
 }
 
-/** What other holders have out, of a rate perhaps ahead of its refill: that is not debt. */
-const elsewhere = (lease: Lease): Units =>
-  lease.stock ? Math.max(0, lease.view.out - free(lease) - booked(lease)) : 0;
+/** What the store has debited for this holder and has heard of neither as spent nor as returned. */
+export const outHere = (lease: Lease): Units => free(lease) + lease.reserved + booked(lease);
+
+/** What other holders have out, of a rate perhaps ahead of its refill. */
+export const elsewhere = (lease: Lease): Units =>
+  lease.stock ? Math.max(0, lease.view.out - outHere(lease)) : 0;
 
 /** Units that are no longer out here, and of which the store has not heard. */
 export const comingBack = (lease: Lease): Units =>
@@ -241,6 +244,10 @@ export function pay(lease: Lease, payment: Payment): void {
   lease.dirty = true;
   assert(lease.reserved >= 0 && free(lease) >= 0, "LE1");
 }
+
+/** The store's word, as of a moment of this process's clock. */
+export const heardAt = (view: LedgerView, mono: number): LedgerView =>
+  view.rate ? { ...view, rate: { ...view.rate, at: mono } } : view;
 
 /** Gives all that is free back, with the next message (LE2). */
 export function returnFree(lease: Lease): void {

@@ -4,7 +4,8 @@ import { MAX_UNITS, isUnits } from "../units.ts";
 import { familyOf } from "./family.ts";
 import type { SyncBlock, SyncMessage } from "./message.ts";
 
-const BLOCKS_MAX = 16;
+/** Most blocks of one message. */
+export const BLOCKS_MAX = 16;
 
 /** 17 years: sums with a time stay exact, and so do products of two parts of it. */
 const DURATION_MS_MAX: DurationMs = 2 ** 39;

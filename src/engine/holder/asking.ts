@@ -5,12 +5,13 @@
 import type { LedgerView } from "../../core/lease/ledger.ts";
 import type { DurationMs } from "../../core/time.ts";
 import type { Units } from "../../core/units.ts";
-import { isFault, type Asking, type Lack, type Outcome } from "../funds.ts";
+import { isFault, type Claim, type Lack, type Outcome } from "../funds.ts";
 import type { Ticket, Turn, Wait } from "../turn.ts";
+import { heardAt } from "../lease.ts";
 import { arrive } from "./demand.ts";
 import { isRefused } from "./scarcity.ts";
 import { isLost, patience, type HolderState, type Waiting } from "./state.ts";
-import { isLasting, type Stock } from "./stock.ts";
+import { isLasting, uidOf, type Stock } from "./stock.ts";
 import { fitsHere, isHopeless, isShort } from "./waiters.ts";
 
 /** How soon another try makes sense while the store is lost or slow, ms. */
@@ -19,7 +20,7 @@ const AGAIN = 100;
 /** A first look counts what is asked, whether or not it is here. */
 export function ask(
   state: HolderState,
-  standings: readonly Asking[],
+  standings: readonly Claim[],
   { turn, ttlMs }: { readonly turn: Turn; readonly ttlMs: DurationMs },
 ): Outcome {
   const { mono } = state.now;
@@ -120,9 +121,6 @@ export function nextOfWaiters({ waiters, resends, now }: HolderState): number {
   return next;
 }
 
-/** Ledgers are named by whose they are first. */
-export const uidOf = (key: string): string => key.slice(0, key.indexOf("\0"));
-
 function noteViews(
   { views: known }: Ticket,
   keys: readonly string[],
@@ -131,8 +129,6 @@ function noteViews(
 ): void {
   for (const [i, view] of views.entries()) {
     const key = keys[i];
-    if (!view || key === undefined) continue;
-    const { rate } = view;
-    known.set(key, rate ? { ...view, rate: { ...rate, at: mono } } : view);
+    if (view && key !== undefined) known.set(key, heardAt(view, mono));
   }
 }

@@ -19,10 +19,10 @@ import type { Units } from "../../core/units.ts";
 import type { StoreFault } from "../../ports/lease-store.ts";
 import type { Timed } from "../deadline-heap.ts";
 import { isFault } from "../funds.ts";
-import { noteTold, rebase } from "../lease.ts";
+import { heardAt, noteTold, outHere, rebase } from "../lease.ts";
 import { about, storeTime, type HolderState, type Waiting } from "./state.ts";
 import { endSilence, isDust, noteGrant } from "./scarcity.ts";
-import { blockOf, credit, endOfLease, HORIZON, outOf, thaw } from "./stock.ts";
+import { blockOf, credit, endOfLease, HORIZON, thaw } from "./stock.ts";
 import type { Asking, Stock } from "./stock.ts";
 import { DRIFT } from "./store-clock.ts";
 
@@ -210,7 +210,7 @@ function take(state: HolderState, stock: Stock, heard: Heard): void {
   }
   if (got > 0 && block.need > 0) noteGrant(stock);
   const isWanted = !stock.closing || stock.waits > 0; // a waiter would ask under the old name, with new totals
-  const isClosed = block.close === 1 && outOf(stock) === 0 && !isWanted;
+  const isClosed = block.close === 1 && outHere(stock.lease) === 0 && !isWanted;
   if (isClosed || block.close === 2) state.forget(stock);
 }
 
@@ -223,7 +223,7 @@ function hearView(state: HolderState, stock: Stock, { block, said }: Heard): voi
   if (fence > witness.fence || (fence === witness.fence && version > witness.version)) {
     stock.witness = { fence, version, used: said.used };
   }
-  lease.view = view.rate ? { ...view, rate: { ...view.rate, at: mono } } : view;
+  lease.view = heardAt(view, mono);
   noteTold(lease, block);
   stock.toldVersion = Math.max(stock.toldVersion, block.spec.version);
   stock.learningUntil = said.learningMs > 0 ? mono + said.learningMs : -Infinity;
@@ -252,7 +252,7 @@ function waitedFor(state: HolderState, sent: Sent, waiting: Waiting, reply: Sync
     const need = sent.message.blocks[i]?.need ?? 0;
     const said = reply.blocks[i];
     if (!said || need === 0) continue;
-    const isListed = isShort(said, need) && !sent.isWoken;
+    const isListed = isListedShort(said, need) && !sent.isWoken;
     stock.listedUntil = isListed ? sent.sentAt + sent.message.waitMs : -Infinity;
     if (!isListed) continue;
     stock.shortFrom = need; // who comes now and asks as much would only hear the same
@@ -262,7 +262,7 @@ function waitedFor(state: HolderState, sent: Sent, waiting: Waiting, reply: Sync
 }
 
 /** It was not there: our name is at the store now, and a hint comes when it is. */
-const isShort = ({ status, grant, view, learningMs }: BlockReply, need: Units): boolean =>
+const isListedShort = ({ status, grant, view, learningMs }: BlockReply, need: Units): boolean =>
   status === "ok" && need > 0 && grant < need && view.available < need && learningMs === 0;
 
 /** Whoever is woken needs no other try. What comes with time alone is tried for again. */
@@ -273,7 +273,7 @@ function retryAfter(state: HolderState, sent: Sent, { ticket }: Waiting, reply: 
   for (const [i, said] of reply.blocks.entries()) {
     const need = sent.message.blocks[i]?.need ?? 0;
     learning = Math.max(learning, said.learningMs);
-    if (isShort(said, need)) isListed = true;
+    if (isListedShort(said, need)) isListed = true;
   }
   if (learning > 0) return Math.min(learning + 1, 200);
   const isSure = reply.blocks.every(({ status, view }) => status === "ok" && !view.rate);
@@ -299,12 +299,17 @@ export function startAnew(state: HolderState): void {
       state.forget(stock); // it is the other's to settle
       continue;
     }
-    stock.slices = [];
-    stock.frozen = 0;
-    rebase(stock.lease);
-    stock.id = state.mint();
-    stock.seq = 0;
-    stock.heard = false;
-    register(state, stock);
+    beginAnew(state, stock);
   }
+}
+
+/** The same ledger under a new name: nothing that was granted is ours. */
+export function beginAnew(state: HolderState, stock: Stock): void {
+  stock.slices = [];
+  stock.frozen = 0;
+  rebase(stock.lease);
+  stock.id = state.mint();
+  stock.seq = 0;
+  stock.heard = false;
+  register(state, stock);
 }

@@ -24,13 +24,13 @@ import { createDeadlineHeap } from "../deadline-heap.ts";
 import type { Funds } from "../funds.ts";
 import { createLease, free, rebase, type Lease } from "../lease.ts";
 import type { Now } from "../now.ts";
-import { giveUp, register, resendDue, send, type Part, type Sent } from "./exchange.ts";
+import { register, resendDue, send, type Part, type Sent } from "./exchange.ts";
 import { countFallback, mayFallBack } from "./fallback.ts";
 import { createLeaseIds, heirOf, newHolder } from "./identity.ts";
 import { endSilence, hearNews } from "./scarcity.ts";
 import { isLost, type HolderState } from "./state.ts";
 import { freeze, isLasting, newStock, ripen, type Stock } from "./stock.ts";
-import { ask, couldCover, enqueue, look, nextOfWaiters, uidOf, whyNot } from "./asking.ts";
+import { ask, couldCover, enqueue, look, nextOfWaiters, whyNot } from "./asking.ts";
 import { createStoreClock } from "./store-clock.ts";
 import { createHolderKeeper, nameOf, predecessor, retireAll, succeed } from "./succession.ts";
 import { askForWaiters, byShard, fitsHere, serve, wakeWaiters } from "./waiters.ts";
@@ -89,8 +89,6 @@ export function createHolder(options: HolderOptions): Funds {
     },
     changed: (stock) => keeper?.changed(stock),
     stockOf: (lease) => stockOf(lease),
-    viewOf: (spec) => freshView(spec, state.now.mono),
-    giveUp: (sent) => giveUp(state, sent),
     renewIdentity: () => {
       state.identity = newHolder(rng, label);
     },
@@ -109,9 +107,8 @@ export function createHolder(options: HolderOptions): Funds {
   const keeper = options.recovered && createHolderKeeper(state);
 
   function stockOf(lease: Lease): Stock {
-    const { key } = lease.spec;
     if (lease.stock) return lease.stock;
-    const stock = newStock(lease, uidOf(key), state.mint(), state.now.mono);
+    const stock = newStock(lease, state.mint(), state.now.mono);
     stock.closing = state.isDraining;
     lease.stock = stock;
     state.keep(stock);

@@ -1,5 +1,4 @@
 /** What the parts of the holder work on. One owner, one thread. */
-import type { LedgerSpec, LedgerView } from "../../core/lease/ledger.ts";
 import type { Holder, LeaseTerms } from "../../core/lease/message.ts";
 import type { DurationMs } from "../../core/time.ts";
 import type { Units } from "../../core/units.ts";
@@ -81,9 +80,6 @@ export interface HolderState {
   /** Its totals are to be journaled. */
   readonly changed: (stock: Stock) => void;
   readonly stockOf: (lease: Lease) => Stock;
-  /** A guess at a ledger of which nothing was heard. */
-  readonly viewOf: (spec: LedgerSpec) => LedgerView;
-  readonly giveUp: (sent: Sent) => void;
   readonly renewIdentity: () => void;
   /** The period of this one is nearly over: a lease of the next one is got before it begins. */
   readonly seed: (stock: Stock) => void;

@@ -12,7 +12,7 @@
 import type { Closing, SyncBlock, Witness } from "../../core/lease/message.ts";
 import { MAX_UNITS, type Units } from "../../core/units.ts";
 import type { Timed } from "../deadline-heap.ts";
-import { booked, free, returnFree, type Lease } from "../lease.ts";
+import { booked, free, type Lease } from "../lease.ts";
 import { GRACE } from "../reservations.ts";
 import { demandAt, forecast, newDemand, type Demand } from "./demand.ts";
 import type { Sent } from "./exchange.ts";
@@ -106,9 +106,12 @@ export interface Stock extends Timed {
 const NEVER = -Infinity;
 const UNKNOWN: Witness = { fence: 0, version: 0, used: 0 };
 
-export const newStock = (lease: Lease, uid: string, id: string, mono: number): Stock => ({
+/** Ledgers are named by whose they are first. */
+export const uidOf = (key: string): string => key.slice(0, key.indexOf("\0"));
+
+export const newStock = (lease: Lease, id: string, mono: number): Stock => ({
   lease,
-  uid,
+  uid: uidOf(lease.spec.key),
   id,
   deadline: mono,
   slot: -1,
@@ -168,10 +171,6 @@ export const isLasting = (stock: Stock): boolean =>
 /** Total granted, as the store counts it (ST2). */
 export const reported = (stock: Stock): Units => stock.lease.granted + booked(stock.lease);
 
-/** What the store has debited for this holder and has heard of neither as spent nor as returned. */
-export const outOf = (stock: Stock): Units =>
-  free(stock.lease) + stock.lease.reserved + booked(stock.lease);
-
 /** Whether as much is booked, and only has to accrue. */
 export const isBooked = (stock: Stock, need: Units): boolean =>
   stock.slices.length > 0 && free(stock.lease) + booked(stock.lease) >= need;
@@ -205,14 +204,15 @@ const unaccrued = ({ units, from, to }: Slice, mono: number): Units =>
 
 /** The lease is over: what is free of it is dropped, and the store decides whether it was forfeited. */
 function lapse(stock: Stock): void {
-  const { lease } = stock;
   thaw(stock);
-  for (const slice of stock.slices) lease.granted += slice.units;
+  if (giveAllBack(stock)) stock.forced = true;
+}
+
+/** Gives back what is free, what has not accrued included; whether it was anything. */
+export function giveAllBack(stock: Stock): boolean {
+  for (const slice of stock.slices) stock.lease.granted += slice.units;
   stock.slices = [];
-  if (free(lease) <= 0) return;
-  returnFree(lease);
-  lease.dirty = true;
-  stock.forced = true;
+  return giveBack(stock, 0);
 }
 
 /** Nothing of it may be spent until the store has answered again. */
@@ -234,13 +234,13 @@ export function credit(stock: Stock, units: Units, from: number, to: number): vo
   else stock.lease.granted += units;
 }
 
-/** Gives back all that is free and is not kept. Before a message leaves, never after. */
-export function giveBack(stock: Stock, keep: Units): void {
-  const { lease } = stock;
+/** Gives back all that is free and is not kept; whether it was anything. Before a message leaves, never after. */
+export function giveBack({ lease }: Stock, keep: Units): boolean {
   const units = Math.floor(free(lease) - keep);
-  if (units <= 0) return;
+  if (units <= 0) return false;
   lease.returned += units;
   lease.dirty = true;
+  return true;
 }
 
 /** Units that the horizon is expected to ask for. */

@@ -13,11 +13,11 @@
  *        both back.
  */
 import type { Holder, Witness } from "../../core/lease/message.ts";
-import type { LedgerSpec } from "../../core/lease/ledger.ts";
+import { freshView, type LedgerSpec } from "../../core/lease/ledger.ts";
 import type { Units } from "../../core/units.ts";
 import type { Journal, JournalEntry, Keeper, Recovered } from "../../ports/journal.ts";
 import { createLease, free, rebase, type Lease } from "../lease.ts";
-import { register } from "./exchange.ts";
+import { beginAnew, giveUp, register } from "./exchange.ts";
 import type { HolderState } from "./state.ts";
 import { newStock, reported, type Stock } from "./stock.ts";
 
@@ -127,7 +127,7 @@ function takeOver(state: HolderState, lease: Lease, totals: TotalsState): void {
 /** Settles what is proven under the old name. `isOwn`: this process is the heir, and nothing is held there. */
 function retire(state: HolderState, spec: LedgerSpec, totals: TotalsState, isOwn = false): void {
   if (spec.kind !== "budget") return; // (HS4)
-  const lease = createLease(spec, state.viewOf(spec), state.now.mono);
+  const lease = createLease(spec, freshView(spec, state.now.mono), state.now.mono);
   Object.assign(lease, {
     granted: totals.granted,
     spent: totals.spent,
@@ -136,8 +136,7 @@ function retire(state: HolderState, spec: LedgerSpec, totals: TotalsState, isOwn
     overage: totals.overage,
     refunded: totals.refunded,
   });
-  const uid = spec.key.slice(0, spec.key.indexOf("\0"));
-  const stock = newStock(lease, uid, totals.id, state.now.mono);
+  const stock = newStock(lease, totals.id, state.now.mono);
   stock.witness = totals.witness;
   stock.retiring = true;
   // An heir that nothing is held by gives all back; what a torn journal leaves open is for the store to keep.
@@ -152,14 +151,8 @@ export function retireAll(state: HolderState): void {
     if (stock.retiring) continue;
     const { lease } = stock;
     const totals = pack(stock);
-    if (stock.inFlight) state.giveUp(stock.inFlight);
+    if (stock.inFlight) giveUp(state, stock.inFlight);
     retire(state, lease.spec, totals);
-    stock.slices = [];
-    stock.frozen = 0;
-    rebase(lease);
-    stock.id = state.mint();
-    stock.seq = 0;
-    stock.heard = false;
-    register(state, stock);
+    beginAnew(state, stock);
   }
 }

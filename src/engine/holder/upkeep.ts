@@ -9,18 +9,19 @@
  *   UK5  A recall takes what idles here, all but what the next moment is expected to need. That goes too if it is
  *        still there a moment later, and so does what comes free until the store speaks of plenty again.
  */
-import { free } from "../lease.ts";
+import { free, outHere } from "../lease.ts";
 import type { Part } from "./exchange.ts";
 import { about, storeTime, type HolderState } from "./state.ts";
 import {
   ahead,
+  giveAllBack,
   giveBack,
+  HORIZON,
   isIdle,
   isLasting,
   isTimed,
   JUST_SETTLE,
   nextAccrual,
-  outOf,
   ripen,
   type Stock,
 } from "./stock.ts";
@@ -89,9 +90,7 @@ function sow(state: HolderState, stock: Stock): void {
 
 function closing(stock: Stock, mono: number): Part | undefined {
   if (mono < stock.settleAt) return undefined;
-  for (const slice of stock.slices) stock.lease.granted += slice.units;
-  stock.slices = [];
-  giveBack(stock, 0);
+  giveAllBack(stock);
   return { stock, asking: { ...JUST_SETTLE, close: 1 } };
 }
 
@@ -140,7 +139,8 @@ function refilling(state: HolderState, stock: Stock): Part | undefined {
   if (!mayAsk) return undefined;
   const lead = Math.min(Math.max(LEAD, 3 * state.store.roundTripMs()), stock.horizon);
   const low = ahead(stock, lead, mono);
-  if (free(stock.lease) >= low || outOf(stock) - stock.lease.reserved >= low) return undefined;
+  if (free(stock.lease) >= low || outHere(stock.lease) - stock.lease.reserved >= low)
+    return undefined;
   stock.askedAt = mono;
   return { stock, asking: { more: ahead(stock, stock.horizon, mono), need: 0, close: 0 } };
 }
@@ -152,7 +152,7 @@ function settling(state: HolderState, stock: Stock): Part | undefined {
   const idle = isIdle(stock, mono) || isOver(state, stock);
   const goal = idle ? 0 : ahead(stock, stock.horizon, mono);
   if (free(lease) > 1.5 * goal) giveBack(stock, goal);
-  const isRenewed = outOf(stock) > 0 && mono - stock.sentAt > state.terms.ttlMs / 3;
+  const isRenewed = outHere(stock.lease) > 0 && mono - stock.sentAt > state.terms.ttlMs / 3;
   if (stock.isSeed && idle) {
     stock.closing = true;
     return closing(stock, mono);
@@ -164,7 +164,7 @@ function settling(state: HolderState, stock: Stock): Part | undefined {
 
 /** How often a ledger on which nothing happens is looked at. */
 const settleEvery = ({ terms }: HolderState, stock: Stock): number =>
-  outOf(stock) > 0 ? Math.min(2_000, terms.ttlMs / 3) : 60_000;
+  outHere(stock.lease) > 0 ? Math.min(HORIZON, terms.ttlMs / 3) : 60_000;
 
 /** When upkeep must look at it again, if nothing happens before. */
 export function nextLook(state: HolderState, stock: Stock): number {
@@ -187,10 +187,10 @@ export function hasten(state: HolderState, stock: Stock): void {
   const { lease } = stock;
   const { mono } = state.now;
   if (!lease.dirty) return;
-  let within = stock.sentAt + about(state, 2_000, 0.2);
+  let within = stock.sentAt + about(state, HORIZON, 0.2);
   // Others must hear of a debt, and of numbers that are newer than theirs.
   if (lease.overage > lease.toldOverage || lease.spec.version > stock.toldVersion) within = mono;
-  const isShortRate = lease.spec.kind === "rate" && stock.horizon < 2_000;
+  const isShortRate = lease.spec.kind === "rate" && stock.horizon < HORIZON;
   if (isShortRate && lease.refunded > lease.toldRefunded) within = stock.sentAt + REFUND;
   if (isUncovered(stock, mono)) within = mono;
   stock.settleAt = Math.min(stock.settleAt, Math.max(within, mono));

@@ -9,12 +9,13 @@
  *   WA4  A waiter that cannot go on blocks no other from asking.
  *   WA5  Nobody waits for units that nobody has.
  */
+import { BLOCKS_MAX } from "../../core/lease/well-formed.ts";
 import type { Units } from "../../core/units.ts";
-import { available, free } from "../lease.ts";
+import { available, elsewhere, free, outHere } from "../lease.ts";
 import { send, type Part } from "./exchange.ts";
 import { isHushed, isRefused, newsAt, noteRefusal } from "./scarcity.ts";
 import { isLost, storeTime, type HolderState, type Waiting } from "./state.ts";
-import { ahead, giveBack, isBooked, isLasting, outOf, ripen, type Stock } from "./stock.ts";
+import { ahead, giveBack, isBooked, isLasting, ripen, type Stock } from "./stock.ts";
 
 /** Whether an operation may have these units here and now. */
 export function fitsHere(
@@ -78,8 +79,7 @@ export function isHopeless(
   const { lease } = stock;
   if (units === 0 || !stock.heard || stock.learningUntil > now.mono || stock.inFlight) return false;
   if (stock.toldVersion < lease.spec.version) return false;
-  const elsewhere = Math.max(0, lease.view.out - outOf(stock));
-  return units > available(lease, now.mono) + elsewhere;
+  return units > available(lease, now.mono) + elsewhere(lease);
 }
 
 /** Somebody has just been refused as much: only a hint, or time, can have changed that. */
@@ -155,7 +155,7 @@ function partFor(state: HolderState, { stock, units }: Waiting["wants"][number])
   if (isDirect) giveBack(stock, 0); // (WA2)
   const here = Math.max(0, free(lease));
   const all = wanted(state, stock);
-  const booked = outOf(stock) - lease.reserved - here;
+  const booked = outHere(lease) - lease.reserved - here;
   return {
     stock,
     asking: {
@@ -175,9 +175,6 @@ function wanted({ waiters }: HolderState, stock: Stock): Units {
   return units;
 }
 
-/** Most blocks of one message. */
-export const BLOCKS = 16;
-
 /** Parts that can go in one message, which names no ledger twice: one may be settled under an old name besides. */
 export function byShard(parts: readonly Part[]): Part[][] {
   const messages: Part[][] = [];
@@ -189,7 +186,7 @@ export function byShard(parts: readonly Part[]): Part[][] {
     const isNamed = message?.some(
       ({ stock }) => stock.lease.spec.key === part.stock.lease.spec.key,
     );
-    if (!message || message.length === BLOCKS || isNamed) {
+    if (!message || message.length === BLOCKS_MAX || isNamed) {
       message = [];
       open.set(name, message);
       messages.push(message);

@@ -84,7 +84,7 @@ describe("a lease", () => {
 
   test("LE5: what is given back before a message has told of as much is not spent, but for what went beyond", () => {
     const lease = aLease(rateSpec, 50);
-    const stock = newStock(lease, "uid", "id", 0);
+    const stock = newStock(lease, "id", 0);
     lease.stock = stock;
     stock.heard = true;
     const tell = (): void =>
