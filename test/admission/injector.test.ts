@@ -50,7 +50,7 @@ beforeAll(async () => {
   await namespace("acme", { "imprest.dev/injection": "enabled" });
   await namespace("plain", {});
   await route(first);
-}, 180_000);
+}, 300_000);
 afterAll(async () => {
   await replicas?.stop();
   await plane?.stop();

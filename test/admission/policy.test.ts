@@ -127,7 +127,7 @@ beforeAll(async () => {
     ),
   );
   for (const sample of ACCEPTED) byWebhook.set(sample.called, await create(sample));
-}, 180_000);
+}, 300_000);
 afterAll(async () => {
   await replicas?.stop();
   await plane?.stop();
@@ -232,7 +232,7 @@ describe("policies", () => {
           (await create(sample)).includes('"imprest-sidecar"'),
       );
     }
-  });
+  }, 300_000);
 
   test.each(ACCEPTED.map((sample) => [sample.called, sample] as const))(
     "PM1: make of %s what the webhook makes",
