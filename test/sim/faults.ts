@@ -98,7 +98,7 @@ export function createInjector(options: InjectorOptions): Injector {
     if (process.host.runs() && happens("stall", process)) {
       const ms = span();
       process.host.stall(ms);
-      process.unsureUntil = agenda.now() + ms + UNSURE_MS;
+      process.unsureUntil = Math.max(process.unsureUntil, agenda.now() + ms + UNSURE_MS);
     }
     if (hasRoom(fleet) && happens("twin", process)) fleet.twin(process);
     if (happens("diskFull", process)) {

@@ -123,7 +123,7 @@ export function createLoad({ agenda, chance, setting, truth, fail }: LoadOptions
   }
 
   const unsure = (member: Member): void => {
-    member.unsureUntil = agenda.now() + UNSURE_MS;
+    member.unsureUntil = Math.max(member.unsureUntil, agenda.now() + UNSURE_MS);
   };
 
   function denied(tenant: string, { denial, limits }: Verdict): void {
