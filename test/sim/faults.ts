@@ -182,6 +182,7 @@ export function createInjector(options: InjectorOptions): Injector {
 
   function turn(): void {
     if (agenda.now() > CALM_AFTER_MS) return;
+    truth.tick(); // what is due expires before anybody is stopped
     const process = fleet.processes[chance.below(fleet.processes.length)];
     if (process) ofProcess(process);
     ofStore();

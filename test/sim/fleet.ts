@@ -133,6 +133,7 @@ export function createFleet(options: FleetOptions): Fleet {
   function crash(process: Process, leaves: Leaves, downMs: number): void {
     const { disk, host } = process;
     agenda.note(`${process.name} ends, leaves ${leaves}`);
+    truth.tick(); // what was due had expired by now
     process.sidecar?.kill();
     process.sidecar = undefined;
     const downs = ++process.downs;

@@ -93,8 +93,8 @@ export function createSidecar(options: SidecarOptions): Sidecar {
       agenda.now() < LOADED_MS &&
       world.diskChance.chance(setting.faults.crashInTurn)
     ) {
+      options.died(); // told while it lives: it has seen what was due until now
       kill();
-      options.died();
     }
     return isAlive;
   }
