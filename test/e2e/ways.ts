@@ -122,7 +122,8 @@ export async function installChart(values: object = {}): Promise<void> {
   await inSystem("rollout", "status", "deployment/imprest-injector", "--timeout=60s");
 }
 
-async function uninstallChart(): Promise<void> {
+/** Its certificates go with it. */
+export async function uninstallChart(): Promise<void> {
   await helm(["uninstall", "imprest", "--ignore-not-found", ...WAIT]);
 }
 
