@@ -73,7 +73,7 @@ export function createInjector(options: InjectorOptions): Injector {
   function ofProcess(process: Process): void {
     if (process.isUp()) ofRunning(process);
     if (happens("wallStep", process)) {
-      process.host.stepWall(chance.below(7_200_000) - 3_600_000);
+      process.host.stepWall(chance.below(2 * stepMax) - stepMax);
       process.unsureUntil = Infinity; // what a restarted process knows by the wall clock is off for good
     }
     if (happens("partition", process)) {
@@ -106,6 +106,12 @@ export function createInjector(options: InjectorOptions): Injector {
       agenda.at(span(), "disk is free again", () => process.disk.fill(false));
     }
   }
+
+  /**
+   * A process that starts anew knows by the wall clock alone how long its ledgers were idle. It closes those that
+   * nobody used for a minute; and where the store forgets, what was closed then is forgotten, too (A1).
+   */
+  const stepMax = setting.environment === "E2" || setting.environment === "E3" ? 20_000 : 3_600_000;
 
   /** A process may end without its journal only where the assumptions about losses allow it (A1). */
   const canLose = setting.environment === "E0" || setting.environment === "E1";
