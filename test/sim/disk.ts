@@ -18,6 +18,8 @@ export interface Disk {
   reboot(): void;
   lose(): void;
   fill(isFull: boolean): void;
+  /** Whether a reservation is written there that is not over. */
+  keeps(id: string): boolean;
   /** A write has failed since the process began: what it left is older than what it did. */
   failed(): boolean;
   /** The directory, as it is now, on another machine. */
@@ -121,6 +123,7 @@ export function createDisk(agenda: Agenda): Disk {
     fill(full) {
       isFull = full;
     },
+    keeps: (id) => written.get("reservation")?.has(id) ?? false,
     failed: () => failed,
     copyTo: (other) => other.load(copy(written)),
     load(records) {

@@ -10,7 +10,8 @@ import { createHost, type Host } from "./host.ts";
 import type { Member } from "./load.ts";
 import { createOverheard, type Overheard } from "./overheard.ts";
 import { createSidecar, type Sidecar, type World } from "./sidecar.ts";
-import type { Owner, Truth } from "./truth.ts";
+import type { Owner } from "./known.ts";
+import type { Truth } from "./truth.ts";
 import type { Link } from "./wire.ts";
 
 /** What is left of a process that ends. */
@@ -108,14 +109,15 @@ export function createFleet(options: FleetOptions): Fleet {
       isUp: () => process.sidecar?.lives() ?? false,
       waiting: () => waiting,
       overageOf: overheard.take,
+      keeps: (id) => process.disk.keeps(id),
       submit(call, operation, done) {
         const { sidecar } = process;
-        if (!sidecar?.lives()) return agenda.at(0, "nobody", () => done("gone"));
+        if (!sidecar?.lives()) return agenda.at(0, "nobody", () => done("nobody"));
         waiting++;
         host.deliver("input", () => {
           waiting--;
           if (sidecar.lives()) sidecar.run(call, operation, done);
-          else agenda.at(0, "nobody", () => done("gone"));
+          else agenda.at(0, "nobody", () => done("nobody"));
         });
       },
     };

@@ -4,7 +4,7 @@
  */
 import type { Amount, Operation, Reserve } from "../../src/core/operation.ts";
 import { isRejection, type Rejection } from "../../src/core/rejection.ts";
-import type { Answer, CommitAnswer, Denial, Verdict } from "../../src/core/verdict.ts";
+import type { Answer, Denial, Verdict } from "../../src/core/verdict.ts";
 import type { Call } from "../../src/ports/quota.ts";
 import { aCheck, aCommit, aConsume, anExtend, aRelease, aReserve } from "../support/builders.ts";
 import { leastUnspent } from "./account.ts";
@@ -13,19 +13,20 @@ import type { Chance } from "./chance.ts";
 import { drawAmounts, mostOf } from "./mix.ts";
 import { LIMITS, TENANTS, type LimitName } from "./scheme.ts";
 import { LOADED_MS, type Setting } from "./setting.ts";
-import type { Known, Owner, Truth } from "./truth.ts";
+import { addedBy, endingOf, type Known, type Owner } from "./known.ts";
+import type { Truth } from "./truth.ts";
+
+/** There is nobody, or the process ended before it answered. */
+export type Gone = "nobody" | "cut off";
 
 /** A sidecar as its agents see it. */
 export interface Member {
   readonly name: string;
   owner: Owner;
   wall(): number;
-  /** Runs the operation; `gone`: there is nobody, or the process ended before it answered. */
-  submit(
-    call: Call,
-    operation: Operation,
-    done: (answer: Answer | Rejection | "gone") => void,
-  ): void;
+  submit(call: Call, operation: Operation, done: (answer: Answer | Rejection | Gone) => void): void;
+  /** Whether its journal has this reservation, and not its end. */
+  keeps(id: string): boolean;
   /** Of what was charged in one go: what nobody covered, by meter. */
   overageOf(charged: readonly Amount[]): ReadonlyMap<string, number>;
   /** Requests that wait for a process that does not run. */
@@ -109,17 +110,21 @@ export function createLoad({ agenda, chance, setting, truth, fail }: LoadOptions
   /** Again and again, as long as nobody is there. */
   function insist(
     member: Member,
+    known: Known,
     operation: Operation,
     done: (answer: Answer | Rejection) => void,
-    tries = 0,
   ): void {
-    member.submit(call(member, PATIENCE_MS), operation, (answer) => {
-      if (answer !== "gone") return done(answer);
-      if (tries < RETRIES_MAX)
-        agenda.at(RETRY_MS, `retry ${member.name}`, () =>
-          insist(member, operation, done, tries + 1),
-        );
-    });
+    let tries = 0;
+    const attempt = (): void =>
+      member.submit(call(member, PATIENCE_MS), operation, (answer) => {
+        if (!isGone(answer)) return done(answer);
+        if (answer === "cut off") {
+          if (!member.keeps(known.id)) truth.cutOff(known, operation);
+          else if (operation.op === "commit" && operation.partial) unsure(member); // it may be renewed
+        }
+        if (tries++ < RETRIES_MAX) agenda.at(RETRY_MS, `retry ${member.name}`, attempt);
+      });
+    attempt();
   }
 
   const unsure = (member: Member): void => {
@@ -176,7 +181,7 @@ export function createLoad({ agenda, chance, setting, truth, fail }: LoadOptions
       const alreadySpent = chance.chance(0.2) && !tags.includes("rate");
       const consume = aConsume({ ...parts, alreadySpent });
       return member.submit(call(member, asked.waitMs), consume, (answer) => {
-        if (answer === "gone" || isRejection(answer) || answer.op !== "consume") return;
+        if (isGone(answer) || isRejection(answer) || answer.op !== "consume") return;
         if (answer.verdict.decision === "deny") return denied(tenant, answer.verdict);
         counts.admitted++;
         const { charged, verdict } = answer;
@@ -191,7 +196,7 @@ export function createLoad({ agenda, chance, setting, truth, fail }: LoadOptions
       if (asked.key !== "" && member.owner === owner) repeat(member, reserve, undefined);
     };
     member.submit(call(member, asked.waitMs), reserve, (answer) => {
-      if (answer !== "gone") return allowed(member, reserve, answer, asked.useMs);
+      if (!isGone(answer)) return allowed(member, reserve, answer, asked.useMs);
       unsure(member);
       agenda.at(RETRY_MS, "ask again", again);
     });
@@ -227,7 +232,7 @@ export function createLoad({ agenda, chance, setting, truth, fail }: LoadOptions
     const { owner } = member;
     counts.repeated++;
     member.submit(call(member, PATIENCE_MS), op, (answer) => {
-      if (answer === "gone") return unsure(member);
+      if (isGone(answer)) return unsure(member);
       if (isRejection(answer) || answer.op !== "reserve") return;
       if (
         known &&
@@ -284,7 +289,7 @@ export function createLoad({ agenda, chance, setting, truth, fail }: LoadOptions
   function settle(member: Member, known: Known, partial: boolean, amounts = actualOf(known)): void {
     if (known.state === "settled") return;
     const op = aCommit(known.id, { amounts, partial });
-    insist(member, op, (answer) => {
+    insist(member, known, op, (answer) => {
       if (isRejection(answer)) {
         if (answer.reason === "OVERAGE_REJECTED") {
           truth.tick();
@@ -316,7 +321,7 @@ export function createLoad({ agenda, chance, setting, truth, fail }: LoadOptions
     agenda.at(chance.around(50), "commit again", () => {
       const { owner } = known;
       member.submit(call(member, PATIENCE_MS), op, (answer) => {
-        if (answer === "gone" || member.owner !== owner) return;
+        if (isGone(answer) || member.owner !== owner) return;
         if (isRejection(answer)) return notThere(member, known, answer);
         if (answer.op !== "commit") return;
         if (endingOf(answer) !== known.ending) {
@@ -338,7 +343,7 @@ export function createLoad({ agenda, chance, setting, truth, fail }: LoadOptions
   }
 
   function release(member: Member, known: Known): void {
-    insist(member, aRelease(known.id), (answer) => {
+    insist(member, known, aRelease(known.id), (answer) => {
       if (isRejection(answer)) return notThere(member, known, answer);
       if (answer.op === "release") truth.released(known);
     });
@@ -354,7 +359,7 @@ export function createLoad({ agenda, chance, setting, truth, fail }: LoadOptions
     }));
     const op = anExtend(known.id, { byMs, add: chance.chance(0.5) ? add : [] });
     member.submit(call(member, PATIENCE_MS), op, (answer) => {
-      if (answer === "gone") return unsure(member);
+      if (isGone(answer)) return unsure(member);
       if (isRejection(answer) || answer.op !== "extend") return;
       if (answer.verdict.decision !== "deny")
         truth.extended(known, byMs, op.op === "extend" ? op.add : []);
@@ -389,12 +394,4 @@ export function createLoad({ agenda, chance, setting, truth, fail }: LoadOptions
   };
 }
 
-const endingOf = (ended: CommitAnswer): string =>
-  JSON.stringify([ended.charged, ended.overage, ended.uncharged, ended.late]);
-
-/** What these totals charge beyond what was charged before. */
-const addedBy = (known: Known, charged: readonly Amount[]): readonly Amount[] =>
-  charged.map(({ meter, units }) => {
-    const before = known.parts.find((part) => part.meter === meter)?.charged ?? 0;
-    return { meter, units: Math.max(0, units - before) };
-  });
+const isGone = (answer: Answer | Rejection | Gone): answer is Gone => typeof answer === "string";

@@ -16,6 +16,7 @@ import type { Chance } from "./chance.ts";
 import type { Cluster, Node } from "./cluster.ts";
 import type { Disk } from "./disk.ts";
 import type { Host } from "./host.ts";
+import type { Gone } from "./load.ts";
 import type { Overheard } from "./overheard.ts";
 import { LOADED_MS, type Setting } from "./setting.ts";
 import { createWire, type Link, type Network, type Wire } from "./wire.ts";
@@ -23,7 +24,7 @@ import { createWire, type Link, type Network, type Wire } from "./wire.ts";
 export interface Sidecar {
   readonly wire: Wire;
   lives(): boolean;
-  run(call: Call, operation: Operation, done: (answer: Answer | Rejection | "gone") => void): void;
+  run(call: Call, operation: Operation, done: (answer: Answer | Rejection | Gone) => void): void;
   reload(document: PolicyDocument): void;
   /** SIGTERM; `done` when it has given everything back. */
   drain(done: () => void): void;
@@ -65,7 +66,7 @@ function ignore(): void {}
 export function createSidecar(options: SidecarOptions): Sidecar {
   const { world, host, disk, link } = options;
   const { agenda, setting, fail } = world;
-  const waiting = new Set<(answer: "gone") => void>();
+  const waiting = new Set<(answer: Gone) => void>();
   let isAlive = true;
   let isDraining = false;
   const lives = (): boolean => isAlive;
@@ -101,7 +102,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
 
   function kill(): void {
     isAlive = false;
-    for (const gone of Array.from(waiting)) gone("gone");
+    for (const gone of Array.from(waiting)) gone("cut off");
     waiting.clear();
   }
 
@@ -142,8 +143,8 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     wire,
     lives,
     run(call, operation, done) {
-      if (isDraining) return agenda.at(0, "refused", () => done("gone"));
-      const finish = (answer: Answer | Rejection | "gone"): void => {
+      if (isDraining) return agenda.at(0, "refused", () => done("nobody"));
+      const finish = (answer: Answer | Rejection | Gone): void => {
         if (!waiting.delete(finish)) return;
         done(answer);
       };

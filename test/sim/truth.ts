@@ -1,63 +1,28 @@
 /**
  * What callers were told, and so what is true: every reservation with what it holds where, followed through its
- * life by answers alone. After each answer the accounts that it touched are looked at.
- *
- * The one thing that is not an answer is expiry. A hold is over when the clock of its host says so; where two
- * clocks could be meant (the machine was paused, or its wall clock stepped) the earlier one counts, and nothing
- * expires on a host that does not run.
+ * life by answers, and by what becomes of it without one (known.ts). After each answer the accounts that it touched
+ * are looked at.
  */
-import type { Amount } from "../../src/core/operation.ts";
+import type { Amount, Operation } from "../../src/core/operation.ts";
 import type { LimitStatus } from "../../src/core/verdict.ts";
-import {
-  charge,
-  fault,
-  hold,
-  letGo,
-  lossAt,
-  newAccount,
-  type Account,
-  type Kind,
-} from "./account.ts";
+import { charge, fault, hold, lossAt, newAccount, type Account, type Kind } from "./account.ts";
 import type { Agenda } from "./agenda.ts";
 import { START } from "./host.ts";
+import {
+  drop,
+  isOpenAt,
+  isDue,
+  leave,
+  leaveSlots,
+  leaveUnused,
+  ROUNDING_MS,
+  takeUp,
+  type Known,
+  type Owner,
+  type Part,
+} from "./known.ts";
 import { LIMITS, type LimitName, type Numbers } from "./scheme.ts";
 import type { Setting } from "./setting.ts";
-
-/** Whose reservation it is: what a journal makes the same through restarts. */
-export interface Owner {
-  readonly name: string;
-  /** Its clock runs: what is due has expired. */
-  runs(): boolean;
-  /** Hardware time, ms. */
-  time(): number;
-  /** By how much its reservations may be over early: pauses and steps so far. */
-  shifted(): number;
-}
-
-interface Part {
-  readonly account: Account;
-  readonly meter: string;
-  held: number;
-  charged: number;
-  /** A slot that its agent has left: it ends with time, whatever becomes of the process. */
-  isLeft: boolean;
-  /** What it held when it was taken to have expired. */
-  dropped: number;
-}
-
-export interface Known {
-  readonly id: string;
-  readonly owner: Owner;
-  readonly tenant: string;
-  readonly ttlMs: number;
-  readonly parts: Part[];
-  state: "open" | "expired" | "settled" | "lost";
-  /** Host time. */
-  deadline: number;
-  shiftedThen: number;
-  /** The answer to its end, to be repeated. */
-  ending: string;
-}
 
 export interface Truth {
   readonly accounts: ReadonlyMap<string, Account>;
@@ -74,6 +39,8 @@ export interface Truth {
   extended(known: Known, byMs: number, add: readonly Amount[]): void;
   committed(known: Known, options: Settling): void;
   released(known: Known): void;
+  /** Settled by this operation, which its process ended before it answered. */
+  cutOff(known: Known, told: Operation): void;
   /** Charged at once. */
   consumed(
     tenant: string,
@@ -130,9 +97,6 @@ const isLimit = (name: string): name is LimitName => (LIMITS as readonly string[
 
 /** How far the store's clock may be ahead of what a sidecar knows of it: it is set while the store runs. */
 const LATE_MS = 350;
-
-/** How much earlier a hold may end than the clock says: turns look at whole ms. */
-const ROUNDING_MS = 2;
 
 /** The name of a ledger, as answers and the store's keys both tell it. `end`: of its period, where it has one. */
 export const accountName = (
@@ -191,49 +155,21 @@ export function createTruth(options: {
     if (found !== "") fail(`${found} (${why})`);
   }
 
-  function isDue({ owner, deadline, shiftedThen }: Known): boolean {
-    if (!owner.runs()) return false;
-    return owner.time() + owner.shifted() - shiftedThen + ROUNDING_MS >= deadline;
-  }
-
-  function leave(part: Part, units: number): void {
-    if (part.isLeft) return;
-    letGo(part.account, units, agenda.now());
-    part.held -= units;
-    part.isLeft = part.account.kind === "slots";
-  }
-
-  const drop = ({ parts }: Known): void => {
-    for (const part of parts) {
-      part.dropped = part.held;
-      leave(part, part.held);
-    }
-  };
-
-  /** It was taken to have expired a moment too early: its process has prolonged it. */
   function revive(known: Known): void {
     if (known.state !== "expired") return;
     known.state = "open";
     live.add(known);
-    for (const part of known.parts) {
-      hold(part.account, part.dropped, agenda.now());
-      part.held = part.dropped;
-      part.isLeft = false;
-    }
+    takeUp(known, agenda.now());
   }
-
-  const leaveSlots = ({ parts }: Known): void => {
-    for (const part of parts) if (part.account.kind === "slots") leave(part, 0);
-  };
 
   function tick(): void {
     for (const known of live) {
       if (known.state === "open" && isDue(known)) {
         known.state = "expired";
-        drop(known);
+        drop(known, agenda.now());
         live.delete(known);
       } else if (known.owner.time() >= known.deadline) {
-        leaveSlots(known);
+        leaveSlots(known, agenda.now());
         if (known.state === "lost") live.delete(known);
       }
     }
@@ -265,6 +201,7 @@ export function createTruth(options: {
         deadline: owner.time() + leftMs,
         shiftedThen: owner.shifted(),
         ending: "",
+        isCutOff: false,
       };
       if (leftMs <= ROUNDING_MS) {
         known.state = "expired"; // an answer that is repeated tells of what is over
@@ -308,7 +245,7 @@ export function createTruth(options: {
           charge(account, { units: due, overage: beyond, excess }, agenda.now());
         }
         // After that, or what only changes its name would overflow in a full bucket.
-        if (wasOpen && (account.kind !== "slots" || !partial)) leave(part, held);
+        if (wasOpen && (account.kind !== "slots" || !partial)) leave(part, held, agenda.now());
         look(account, `commit ${known.id} at ${known.owner.name}`);
       }
       if (partial) {
@@ -321,10 +258,14 @@ export function createTruth(options: {
     },
     released(known) {
       tick();
-      if (known.state === "open") drop(known);
-      else leaveSlots(known); // of one that was lost the units stay, its agent has gone
+      if (known.state === "open") drop(known, agenda.now());
+      else leaveSlots(known, agenda.now()); // of one that was lost the units stay, its agent has gone
       known.state = "settled";
       live.delete(known);
+    },
+    cutOff(known, told) {
+      tick();
+      leaveUnused(known, told, agenda.now());
     },
     consumed(tenant, { limits, charged, overage, alreadySpent }) {
       tick();
@@ -341,7 +282,7 @@ export function createTruth(options: {
       for (const known of live) {
         if (known.owner !== owner || known.state !== "open") continue;
         known.state = "expired";
-        drop(known);
+        drop(known, agenda.now());
         live.delete(known);
       }
     },
@@ -378,12 +319,11 @@ export function createTruth(options: {
     },
     find: accountOf,
     tick,
-    openOf: (owner) =>
-      [...live].filter((one) => one.owner === owner && one.state === "open").length,
+    openOf: (owner) => [...live].filter((one) => isOpenAt(owner, one)).length,
     heldBy(owner, account) {
       let held = 0;
       for (const known of live) {
-        if (known.owner !== owner || known.state !== "open") continue;
+        if (!isOpenAt(owner, known)) continue;
         for (const part of known.parts) {
           if (part.account === account) held += account.kind === "slots" ? 1 : part.held;
         }
