@@ -88,6 +88,8 @@ export function send(state: HolderState, parts: readonly Part[], waiting?: Waiti
     stock.forced = false;
     stock.settleAt = now.mono + about(state, Math.min(HORIZON, terms.ttlMs / 3), 0.2); // (UK3)
   }
+  const shard = state.shards.get(first.stock.uid);
+  if (shard) shard.toldAt = now.mono;
   if (waiting) waiting.asked++;
   state.sent.add(sent);
   attempt(state, sent);

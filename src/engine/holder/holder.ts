@@ -77,6 +77,8 @@ export function createHolder(options: HolderOptions): Funds {
       const shard = state.shards.get(stock.uid);
       shard?.stocks.delete(stock);
       if (shard?.stocks.size === 0) state.shards.delete(stock.uid);
+      const [first] = shard?.stocks ?? [];
+      if (first) state.touched.add(first); // (UK6)
       stock.lease.stock = undefined;
       rebase(stock.lease); // nothing is out: whoever finds it again begins with nothing
       keeper?.changed(stock);
@@ -85,7 +87,11 @@ export function createHolder(options: HolderOptions): Funds {
       state.stocks.set(nameOf(stock), stock);
       const shard = state.shards.get(stock.uid);
       if (shard) shard.stocks.add(stock);
-      else state.shards.set(stock.uid, { fence: 0, returnAt: 0, stocks: new Set([stock]) });
+      else {
+        const { mono } = state.now;
+        const stocks = new Set([stock]);
+        state.shards.set(stock.uid, { fence: 0, toldAt: mono, returnAt: 0, stocks });
+      }
     },
     changed: (stock) => keeper?.changed(stock),
     stockOf: (lease) => stockOf(lease),

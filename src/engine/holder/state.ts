@@ -36,6 +36,8 @@ export interface Waiting {
 export interface Shard {
   /** The highest history that it was in; 0: it was never heard. */
   fence: number;
+  /** When a message left for it last. */
+  toldAt: number;
   /** When free units of ledgers in direct mode go back next: together, or nobody gets all that he needs. */
   returnAt: number;
   readonly stocks: Set<Stock>;

@@ -8,6 +8,8 @@
  *   UK4  A stock that nobody needs is closed when nothing is held, and forgotten when the store has said so.
  *   UK5  A recall takes what idles here, all but what the next moment is expected to need. That goes too if it is
  *        still there a moment later, and so does what comes free until the store speaks of plenty again.
+ *   UK6  Each shard of which something is known here hears from us while it would still be learning: one that lost
+ *        its data without any other sign answers with another fence, and is told everything.
  */
 import { free, outHere } from "../lease.ts";
 import type { Part } from "./exchange.ts";
@@ -70,9 +72,13 @@ export function tend(state: HolderState, stock: Stock): Part | undefined {
     return settle;
   }
   if (stock.forced && mono >= stock.settleAt) return settle;
-  if (stock.waits > 0) return undefined;
-  return refilling(state, stock) ?? (mono >= stock.settleAt ? settling(state, stock) : undefined);
+  const part = stock.waits > 0 ? undefined : planned(state, stock);
+  return part ?? (mono >= touchAt(state, stock) ? settle : undefined);
 }
+
+const planned = (state: HolderState, stock: Stock): Part | undefined =>
+  refilling(state, stock) ??
+  (state.now.mono >= stock.settleAt ? settling(state, stock) : undefined);
 
 /** How long before a period begins a lease of it is got, ms. */
 const SEED = 1_500;
@@ -166,12 +172,20 @@ function settling(state: HolderState, stock: Stock): Part | undefined {
 const settleEvery = ({ terms }: HolderState, stock: Stock): number =>
   outHere(stock.lease) > 0 ? Math.min(HORIZON, terms.ttlMs / 3) : 60_000;
 
+/** When its shard must hear from us: the first of its ledgers sees to that for all (UK6). */
+function touchAt({ shards, terms }: HolderState, stock: Stock): number {
+  const shard = shards.get(stock.uid);
+  if (!shard || shard.fence === 0) return Infinity;
+  const [first] = shard.stocks;
+  return first === stock ? shard.toldAt + terms.learnMs / 4 : Infinity;
+}
+
 /** When upkeep must look at it again, if nothing happens before. */
 export function nextLook(state: HolderState, stock: Stock): number {
   if (stock.inFlight) return Infinity;
   const { mono } = state.now;
   const { lease } = stock;
-  let next = Math.max(stock.settleAt, mono + 1);
+  let next = Math.min(Math.max(stock.settleAt, mono + 1), touchAt(state, stock));
   if (stock.giveAt > 0) next = Math.min(next, stock.giveAt);
   if (stock.returnAt > 0) next = Math.min(next, stock.returnAt);
   if (isTimed(stock) && free(lease) > 0) next = Math.min(next, stock.expiresAt);

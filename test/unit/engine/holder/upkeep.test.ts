@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { free, hold, unhold } from "../../../../src/engine/lease.ts";
+import { free, hold, pay, unhold } from "../../../../src/engine/lease.ts";
 import { aConsume, aReserve } from "../../../support/builders.ts";
 import { fleetOf } from "../../../support/fleet-harness.ts";
 import { holderWith, type HolderHarness } from "../../../support/holder-harness.ts";
@@ -113,6 +113,30 @@ describe("upkeep", () => {
       h.answerAll();
     }
     expect(lease.stock).toBeUndefined();
+  });
+
+  test("UK6: a shard that lost its data without any other sign is told what idle ledgers have spent", () => {
+    const h = holderWith();
+    const [lease, other] = [h.lease({ key: "a" }), h.lease({ key: "b" })];
+    for (const one of [lease, other]) {
+      h.wait(one, 10);
+      h.answerAll();
+      pay(one, { held: 10, covered: 0, beyond: 0, owed: false });
+      h.holder.touch(one);
+    }
+    for (let i = 0; i < 20; i++) {
+      h.pass(1_000);
+      h.answerAll();
+    }
+    expect([free(lease), free(other)]).toEqual([0, 0]);
+    h.shard.meta = undefined;
+    h.shard.ledgers.clear();
+    for (let i = 0; i < 4; i++) {
+      h.pass(1_000);
+      h.answerAll();
+    }
+    const settled = Array.from(h.shard.ledgers.values(), (one) => one.settled);
+    expect(settled).toEqual([10, 10]);
   });
 
   test("a lease of the next period is there before it begins", () => {
