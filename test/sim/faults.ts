@@ -74,7 +74,9 @@ export function createInjector(options: InjectorOptions): Injector {
     if (process.isUp()) ofRunning(process);
     if (happens("wallStep", process)) {
       process.host.stepWall(chance.below(2 * stepMax) - stepMax);
-      process.unsureUntil = Infinity; // what a restarted process knows by the wall clock is off for good
+      process.isStepped = true;
+      const until = process.isUp() ? agenda.now() + UNSURE_MS : Infinity;
+      process.unsureUntil = Math.max(process.unsureUntil, until);
     }
     if (happens("partition", process)) {
       const share = chance.pick([0, 0, 0.5, 1]);

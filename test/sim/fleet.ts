@@ -25,6 +25,8 @@ export interface Process extends Member {
   readonly overheard: Overheard;
   /** It went on from a journal that was not its own or not whole: it may hold what nobody knows of. */
   isTorn: boolean;
+  /** Its wall clock was set while it ran: who goes on from its journal takes deadlines from before by it. */
+  isStepped: boolean;
   downs: number;
 }
 
@@ -103,6 +105,7 @@ export function createFleet(options: FleetOptions): Fleet {
       sidecar: undefined,
       overheard,
       isTorn: false,
+      isStepped: false,
       unsureUntil: 0,
       downs: 0,
       wall: host.wall,
@@ -138,6 +141,9 @@ export function createFleet(options: FleetOptions): Fleet {
     truth.tick(); // what was due had expired by now
     process.sidecar?.kill();
     process.sidecar = undefined;
+    const mayBeOpen = agenda.now() < process.unsureUntil || !host.runs(); // what was made before that
+    if (process.isStepped && mayBeOpen) process.unsureUntil = Infinity;
+    process.isStepped = false;
     const downs = ++process.downs;
     if (leaves === "torn") disk.tear();
     if (leaves === "rebooted") disk.reboot();
