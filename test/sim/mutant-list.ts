@@ -181,6 +181,14 @@ const OWN: readonly Mutant[] = [
     replace: "",
   },
   {
+    name: "shardUntouched",
+    rule: "UK6: a shard that lost its data without any other sign is told everything anew",
+    test: "test/unit/engine/holder/upkeep.test.ts",
+    file: `${HOLDER}upkeep.ts`,
+    find: "return part ?? (mono >= touchAt(state, stock) ? settle : undefined);",
+    replace: "return part;",
+  },
+  {
     name: "forgottenWhileWanted",
     rule: "HO4: a ledger is forgotten when nobody needs it",
     where: "E0",
@@ -300,7 +308,7 @@ const OWN: readonly Mutant[] = [
     rule: "EN4: nothing new is admitted once it drains",
     test: "test/unit/engine/holder/looks.test.ts",
     file: "src/engine/admit.ts",
-    find: "if (core.isDraining) return DRAINING; // (EN4)",
+    find: "if (the.core.isDraining) return DRAINING; // (EN4)",
     replace: "",
   },
   {
