@@ -47,7 +47,7 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     replace: "lifeMs",
   },
   {
-    name: "forfeitBack",
+    name: "forfeitRefilled",
     rule: "SL5",
     file: RECORD,
     find: "(wasExpired ? 0 : returned)",

@@ -48,9 +48,6 @@ const OWN: readonly Mutant[] = [
   {
     name: "forfeitBack",
     rule: "SL5: forfeited units of a rate are not revived",
-    where: "E0",
-    load: "rate",
-    stress: true,
     test: "test/unit/core/lease/shared-ledger.test.ts",
     file: `${STORE}holder-record.ts`,
     find: 'const isForfeited = record.state === "expired" && !quarantines(ledger);',
@@ -67,7 +64,6 @@ const OWN: readonly Mutant[] = [
   {
     name: "anybodyInherits",
     rule: "SH3: a record hears only its process and its heirs",
-    where: "E0",
     test: "test/unit/core/lease/shard.test.ts",
     file: `${STORE}shard.ts`,
     find: "return epoch > record.epoch && ancestors.includes(record.nonce);",
@@ -100,7 +96,6 @@ const OWN: readonly Mutant[] = [
   {
     name: "repetitionUnwritten",
     rule: "a repetition writes, so that its confirmation means something",
-    where: "E1",
     test: "test/unit/core/lease/shard.test.ts",
     file: `${STORE}shard.ts`,
     find: "if (isRenewed) record.expiresAt = expiryOf(message, block, now);",
@@ -109,7 +104,6 @@ const OWN: readonly Mutant[] = [
   {
     name: "rateKept",
     rule: "a rate begins a new history with little",
-    where: "saturate",
     test: "test/unit/core/lease/shard.test.ts",
     file: `${STORE}shared-ledger.ts`,
     find: "rate.level = Math.min(rate.level, 0 - bookable(ledger.spec)); // leases that are not known here may be out",
@@ -118,8 +112,6 @@ const OWN: readonly Mutant[] = [
   {
     name: "rateFull",
     rule: "a rate that is lost begins empty",
-    where: "E2",
-    load: "rate",
     test: "test/unit/core/lease/shard.test.ts",
     file: `${STORE}shared-ledger.ts`,
     find: "const level = isLost ? 0 - bookable(spec) : spec.capacity;",
@@ -155,7 +147,6 @@ const OWN: readonly Mutant[] = [
   {
     name: "unconfirmedSpent",
     rule: "EX2: what is not confirmed is not credited",
-    where: "E1",
     test: "test/unit/engine/holder/exchange.test.ts",
     file: `${HOLDER}exchange.ts`,
     find: "if (!confirmed) {",
@@ -164,9 +155,6 @@ const OWN: readonly Mutant[] = [
   {
     name: "oldAnswers",
     rule: "EX4: an answer from before a pause renews nothing",
-    where: "E0",
-    load: "slots",
-    stress: true,
     test: "test/unit/engine/holder/exchange.test.ts",
     file: `${HOLDER}exchange.ts`,
     find: "if (!sent.isOld) {\n    const { terms }",
@@ -175,25 +163,15 @@ const OWN: readonly Mutant[] = [
   {
     name: "fenceUnheard",
     rule: "another data set is told everything anew",
-    where: "E3",
+    test: "test/unit/engine/holder/exchange.test.ts",
     file: `${HOLDER}exchange.ts`,
     find: "if (isAnother) for (const stock of shard.stocks) register(state, stock);",
     replace: "",
   },
   {
-    name: "shardUntouched",
-    rule: "UK6: a shard that lost its data without any other sign is told everything anew",
-    test: "test/unit/engine/holder/upkeep.test.ts",
-    file: `${HOLDER}upkeep.ts`,
-    find: "return part ?? (mono >= touchAt(state, stock) ? settle : undefined);",
-    replace: "return part;",
-  },
-  {
     name: "forgottenWhileWanted",
     rule: "HO4: a ledger is forgotten when nobody needs it",
-    where: "E0",
-    load: "month",
-    stress: true,
+    test: "test/unit/engine/holder/exchange.test.ts",
     file: `${HOLDER}exchange.ts`,
     find: "const isWanted = !stock.closing || stock.waits > 0;",
     replace: "const isWanted = !stock.closing;",
@@ -217,9 +195,7 @@ const OWN: readonly Mutant[] = [
   {
     name: "retiredReturned",
     rule: "HS2: what a torn journal leaves open stays with the store",
-    where: "E0",
-    load: "once",
-    stress: true,
+    test: "test/unit/engine/holder/succession.test.ts",
     file: `${HOLDER}stock.ts`,
     find: "if (stock.retiring) return;",
     replace: "",
@@ -227,9 +203,6 @@ const OWN: readonly Mutant[] = [
   {
     name: "slicesAtOnce",
     rule: "ST1: units are usable as they accrue",
-    where: "E0",
-    load: "rate",
-    stress: true,
     test: "test/unit/engine/holder/upkeep.test.ts",
     file: `${HOLDER}stock.ts`,
     find: "if (to > 0 && units > 0) stock.slices.push({ units, from, to });\n  else ",
@@ -238,9 +211,6 @@ const OWN: readonly Mutant[] = [
   {
     name: "deadlinesUntold",
     rule: "ST4: the store knows how long reservations may live",
-    where: "E0",
-    load: "slots",
-    stress: true,
     test: "test/unit/engine/holder/upkeep.test.ts",
     file: `${HOLDER}stock.ts`,
     find: "return Math.ceil((openMs + 5) / (1 - DRIFT)) + 1;",
@@ -249,9 +219,6 @@ const OWN: readonly Mutant[] = [
   {
     name: "periodNeverEnds",
     rule: "S24: nothing is spent after the period's end",
-    where: "E0",
-    load: "month",
-    stress: true,
     test: "test/unit/engine/holder/exchange.test.ts",
     file: `${HOLDER}waiters.ts`,
     find: "return storeTime(state) < stock.lease.spec.end;",
@@ -260,9 +227,6 @@ const OWN: readonly Mutant[] = [
   {
     name: "pauseUnseen",
     rule: "CK2: a paused machine is noticed",
-    where: "E0",
-    load: "rate",
-    stress: true,
     test: "test/unit/engine/holder/exchange.test.ts",
     file: `${HOLDER}store-clock.ts`,
     find: "const isJump = Math.abs(by) > JUMP;",
@@ -271,7 +235,7 @@ const OWN: readonly Mutant[] = [
   {
     name: "tornIsWhole",
     rule: "HS2: a torn journal is not taken for a whole one",
-    where: "E0",
+    test: "test/unit/engine/holder/succession.test.ts",
     file: `${HOLDER}succession.ts`,
     find: "if (recovered.intact && lease && !totals.retiring)",
     replace: "if (lease && !totals.retiring)",
@@ -279,9 +243,7 @@ const OWN: readonly Mutant[] = [
   {
     name: "freeAtOnce",
     rule: "HS1: an heir spends after the store's first answer",
-    where: "E0",
-    load: "rate",
-    stress: true,
+    test: "test/unit/engine/holder/succession.test.ts",
     file: `${HOLDER}succession.ts`,
     find: "lease.granted = -free(lease); // nothing is free before the store has answered",
     replace:
@@ -321,10 +283,10 @@ const OWN: readonly Mutant[] = [
   },
 ];
 
-/** Of the store's own rules, which its tests play through without a fleet. */
-const STORE_TESTS = "test/unit/core/lease test/property/shard.test.ts";
+/** Of the store's own rules, which these play through without a fleet. */
+const STORE_TESTS = "test/unit/core/lease";
 
 export const MUTANTS: readonly Mutant[] = [
   ...OWN,
-  ...STORE_MUTANTS.map((one) => ({ ...one, test: STORE_TESTS })),
+  ...STORE_MUTANTS.map((one) => (one.where ? one : { ...one, test: STORE_TESTS })),
 ];

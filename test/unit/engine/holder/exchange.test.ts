@@ -23,8 +23,10 @@ describe("messages", () => {
     h.lose();
     h.pass(5_000);
     h.answer();
-    h.answerAll();
     const ledger = h.shard.ledgers.get("u\0a");
+    const [record] = ledger?.records.values() ?? [];
+    expect(lease.granted).toBe(record?.granted);
+    h.answerAll();
     expect(ledger?.out).toBe(free(lease) + lease.reserved);
   });
 
@@ -111,6 +113,38 @@ describe("messages", () => {
     const last = h.take(lease, 1);
     h.pass(20);
     expect([last, h.take(lease, 1)]).toEqual(["granted", "wait"]);
+  });
+
+  test("an answer from another data set: all that is known of the shard is told anew, at once", () => {
+    const h = holderWith();
+    const [asking, quiet] = [h.lease({ key: "a" }), h.lease({ key: "b" })];
+    for (const lease of [asking, quiet]) h.wait(lease, 10);
+    h.answerAll();
+    const { meta, ledgers } = h.shard;
+    if (meta) meta.historyId = "lost";
+    ledgers.clear();
+    unhold(asking, 10);
+    h.holder.begin(h.now());
+    h.holder.close(asking);
+    h.holder.end();
+    h.answerAll();
+    expect(ledgers.get("u\0b")?.out).toBe(free(quiet) + 10);
+  });
+
+  test("HO4: a ledger that is wanted again while it is closed is not forgotten", () => {
+    const h = holderWith();
+    const lease = h.lease({ key: "a" });
+    h.wait(lease, 10);
+    h.answerAll();
+    unhold(lease, 10);
+    h.holder.begin(h.now());
+    h.holder.close(lease);
+    h.holder.end();
+    expect(h.sent.at(-1)?.blocks[0]?.close).toBe(1);
+    const waiting = h.wait(lease, 10);
+    h.answerAll();
+    expect([waiting.resumed, lease.reserved]).toEqual([1, 10]);
+    expect(h.shard.ledgers.get("u\0a")?.out).toBe(free(lease) + lease.reserved);
   });
 
   test("a store that refuses to read a message is not asked again at once", () => {

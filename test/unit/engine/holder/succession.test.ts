@@ -59,6 +59,20 @@ describe("going on from a journal", () => {
     expect([ledger?.quarantined, again.beyond]).toEqual([out, 30]);
   });
 
+  test("HS2: nor does time give back what a torn journal leaves open of a budget that is there once", () => {
+    const once = { key: "o", capacity: 100_000, idleMs: 60_000 };
+    const h = holderWith({ recovered: EMPTY, shard: createShard() });
+    h.wait(h.lease(once), 30);
+    h.answerAll();
+    const out = h.shard.ledgers.get("u\0o")?.out ?? 0;
+    const torn = journalOf(h, false);
+    const next = holderWith({ recovered: torn, shard: h.shard });
+    next.holder.restore(torn, new Map([["u\0o", next.lease(once)]]));
+    next.pump();
+    next.answerAll();
+    expect([out > 30, h.shard.ledgers.get("u\0o")?.quarantined]).toEqual([true, out]);
+  });
+
   test("HS3: when the journal fails its leases are retired at once, and new ones begin", () => {
     const { h, lease } = before();
     const old = lease.stock?.id;
