@@ -47,16 +47,19 @@ export function verdictOf(the: Case, opinion: Opinion): Verdict {
   const { caller, tenant } = the.asked;
   const { ruling, caps, decisionId } = opinion;
   const refusal = governing(ruling.refusals);
-  const audience = { platform: caller.platform, onDeny: tenant.policy.onDeny };
-  return {
+  // No conditional spread: most verdicts are plain, and a literal costs a tenth of one with a spread in it.
+  const plain: Verdict = {
     decision: refusal ? "deny" : caps ? "allow_with_caps" : "allow",
-    ...(refusal && { denial: toDenial(refusal, audience) }),
-    ...(!refusal && caps && { caps }),
     source: opinion.source ?? (the.turn.ticket ? "store" : "lease"),
     degraded: the.core.funds.isLost(),
     limits: limitsOf(the, opinion),
     decisionId,
   };
+  if (refusal) {
+    const audience = { platform: caller.platform, onDeny: tenant.policy.onDeny };
+    return { ...plain, denial: toDenial(refusal, audience) };
+  }
+  return caps ? { ...plain, caps } : plain;
 }
 
 const NO_LIMITS: readonly LimitStatus[] = [];
