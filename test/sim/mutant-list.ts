@@ -169,6 +169,14 @@ const OWN: readonly Mutant[] = [
     replace: "",
   },
   {
+    name: "shardUntouched",
+    rule: "UK6: a shard that lost its data without any other sign is told everything anew",
+    test: "test/unit/engine/holder/upkeep.test.ts",
+    file: `${HOLDER}upkeep.ts`,
+    find: "return part ?? (mono >= touchAt(state, stock) ? settle : undefined);",
+    replace: "return part;",
+  },
+  {
     name: "forgottenWhileWanted",
     rule: "HO4: a ledger is forgotten when nobody needs it",
     test: "test/unit/engine/holder/exchange.test.ts",
@@ -235,7 +243,7 @@ const OWN: readonly Mutant[] = [
   {
     name: "tornIsWhole",
     rule: "HS2: a torn journal is not taken for a whole one",
-    test: "test/unit/engine/holder/succession.test.ts",
+    where: "E0",
     file: `${HOLDER}succession.ts`,
     find: "if (recovered.intact && lease && !totals.retiring)",
     replace: "if (lease && !totals.retiring)",
@@ -281,6 +289,63 @@ const OWN: readonly Mutant[] = [
     find: "const untold = Math.min(units, untoldSpent(lease));",
     replace: "const untold = Math.min(units, 0 * untoldSpent(lease));",
   },
+  {
+    name: "strayAnswer",
+    rule: "EX1: an answer that nobody waits for any more is dropped",
+    test: "test/unit/engine/holder/exchange.test.ts",
+    file: `${HOLDER}exchange.ts`,
+    find: "if (!state.sent.has(sent)) return; // it was given up: another process is this holder",
+    replace: "",
+  },
+  {
+    name: "debitedAfter",
+    rule: "EX2: what goes back is debited before its message leaves",
+    test: "test/unit/engine/holder/exchange.test.ts",
+    file: `${HOLDER}stock.ts`,
+    find: "returned: lease.returned,",
+    replace: "returned: lease.returned + Math.max(0, Math.floor(free(lease))),",
+  },
+  {
+    name: "changeUnheard",
+    rule: "another data set is told everything anew, whoever notices it",
+    test: "test/unit/engine/holder/exchange.test.ts",
+    file: `${HOLDER}holder.ts`,
+    find: "for (const stock of state.stocks.values()) register(state, stock);",
+    replace: "",
+  },
+  {
+    name: "driftForgotten",
+    rule: "ST3: the end of a lease leaves room for clocks that run apart",
+    test: "test/unit/engine/holder/exchange.test.ts",
+    file: `${HOLDER}stock.ts`,
+    find: "sent + lastsMs * (1 - DRIFT) - 5;",
+    replace: "sent + lastsMs;",
+  },
+  {
+    name: "lostJournalKept",
+    rule: "HS3: leases in a journal that fails are retired at once",
+    test: "test/unit/engine/holder/succession.test.ts",
+    file: `${HOLDER}holder.ts`,
+    find: "journalLost: () => retireAll(state),",
+    replace: "journalLost: () => undefined,",
+  },
+  {
+    name: "slotsRetired",
+    rule: "HS4: slots and rates are left to time",
+    test: "test/unit/engine/holder/succession.test.ts",
+    file: `${HOLDER}succession.ts`,
+    find: 'if (spec.kind !== "budget") return; // (HS4)',
+    replace: "",
+  },
+  {
+    name: "commitTwice",
+    rule: "S19: a commit that is repeated is answered, not charged",
+    test: "test/unit/engine/reservations.test.ts",
+    file: "src/engine/settlement.ts",
+    find: 'if (!isLive(found)) {\n    return found.state === "committed"',
+    replace:
+      'if (!isLive(found) && found.state !== "committed") {\n    return found.state === "committed"',
+  },
 ];
 
 /** Of the store's own rules, which these play through without a fleet. */
@@ -288,5 +353,5 @@ const STORE_TESTS = "test/unit/core/lease";
 
 export const MUTANTS: readonly Mutant[] = [
   ...OWN,
-  ...STORE_MUTANTS.map((one) => (one.where ? one : { ...one, test: STORE_TESTS })),
+  ...STORE_MUTANTS.map((one) => ({ ...one, test: STORE_TESTS })),
 ];

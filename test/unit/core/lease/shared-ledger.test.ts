@@ -117,6 +117,18 @@ describe("a holder that is silent for too long", () => {
     expect(player.say({ ...other, want: 1, need: 1 }).grant).toBe(1);
   });
 
+  test("a lease renewed while the store's clock was set back is no shorter for that", () => {
+    const player = playShard(aLedgerSpec({ kind: "slots", capacity: 3 }));
+    player.now += 100_000;
+    player.say({ want: 3, need: 3 });
+    player.now -= 40_000;
+    player.say({ granted: 3, want: 3 });
+    player.now += 40_000 + 10_999;
+    expect(player.say(other).view.out).toBe(3);
+    player.now += 1;
+    expect(player.say(other).view.out).toBe(0);
+  });
+
   test("SL6: lapses only after learning: the clock may be another one", () => {
     const player = playShard(aLedgerSpec({ kind: "slots", capacity: 3 }));
     player.say({ want: 3, need: 3 });

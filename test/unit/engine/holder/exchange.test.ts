@@ -131,6 +131,17 @@ describe("messages", () => {
     expect(ledgers.get("u\0b")?.out).toBe(free(quiet) + 10);
   });
 
+  test("nor has anybody to ask: the store itself may tell that its data is another", () => {
+    const h = holderWith();
+    const lease = h.lease({ key: "a" });
+    h.wait(lease, 10);
+    h.answerAll();
+    h.shard.ledgers.clear();
+    h.listener.changed();
+    h.answerAll();
+    expect(h.shard.ledgers.get("u\0a")?.out).toBe(free(lease) + 10);
+  });
+
   test("HO4: a ledger that is wanted again while it is closed is not forgotten", () => {
     const h = holderWith();
     const lease = h.lease({ key: "a" });
@@ -167,6 +178,15 @@ describe("messages", () => {
     const again = h.sent.at(-1)?.blocks[0];
     expect(again?.holder).not.toBe(before);
     expect([again?.beyond, again?.granted, free(lease)]).toEqual([10, 0, 0]);
+  });
+
+  test("EX1: an answer to what the process before it asked for credits nothing", () => {
+    const h = holderWith();
+    const [first, second] = [h.lease({ key: "a" }), h.lease({ key: "b" })];
+    for (const lease of [first, second]) h.wait(lease, 10);
+    h.answer((reply) => ({ ...reply, status: "stale", blocks: [] }));
+    h.answer();
+    expect([second.granted, second.reserved, free(second)]).toEqual([0, 0, 0]);
   });
 });
 
