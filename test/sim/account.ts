@@ -11,6 +11,8 @@
  *
  * It is conservative: what the callers of a process that died without its journal held counts as spent.
  */
+import type { Idle } from "./idle.ts";
+
 export type Kind = "budget" | "rate" | "slots";
 
 export interface Account {
@@ -32,8 +34,8 @@ export interface Account {
   readonly perMs: number;
   /** What a loss of unconfirmed writes may have cost. */
   slack: number;
-  /** When `unspent` last was below each amount: see idle.ts. */
-  readonly lows: { at: number; unspent: number }[];
+  /** Where its units lie; undefined: nobody asks (only budgets are looked at, where nothing goes wrong). */
+  readonly idle: Idle | undefined;
 }
 
 export interface AccountOptions {
@@ -43,9 +45,23 @@ export interface AccountOptions {
   /** Rates: units a ms. */
   readonly perMs: number;
   readonly now: number;
+  readonly idle?: Idle | undefined;
 }
 
-export const newAccount = ({ name, kind, capacity, perMs, now }: AccountOptions): Account => ({
+/** When something is held or charged, and at which process. */
+export interface Moment {
+  readonly now: number;
+  readonly place: string;
+}
+
+export const newAccount = ({
+  name,
+  kind,
+  capacity,
+  perMs,
+  now,
+  idle,
+}: AccountOptions): Account => ({
   name,
   kind,
   capacity,
@@ -58,7 +74,7 @@ export const newAccount = ({ name, kind, capacity, perMs, now }: AccountOptions)
   at: now,
   perMs,
   slack: 0,
-  lows: [{ at: now, unspent: capacity }],
+  idle: kind === "budget" ? idle : undefined,
 });
 
 /** Booking ahead: how much refill an unconfirmed loss may hide. */
@@ -76,27 +92,23 @@ function fill(account: Account, now: number, units = 0): void {
   account.level = Math.min(account.capacity, account.level + units);
 }
 
-/** What nobody has spent or holds. */
-export const unspent = ({ kind, capacity, charged, held, overage, open }: Account): number =>
-  kind === "slots" ? capacity - open : capacity - charged - held + overage;
-
 /** Units that a caller was allowed to use. */
-export function hold(account: Account, units: number, now: number): void {
+export function hold(account: Account, units: number, { now, place }: Moment): void {
   if (account.kind === "slots") account.open++;
   else account.held += units;
   if (account.kind === "rate") {
     fill(account, now);
     account.level -= units;
   }
-  note(account, now);
+  account.idle?.moved(place, -units, now);
 }
 
 /** `units` of a hold are no longer held. */
-export function letGo(account: Account, units: number, now: number): void {
+export function letGo(account: Account, units: number, { now, place }: Moment): void {
   if (account.kind === "slots") account.open--;
   else account.held -= units;
   if (account.kind === "rate") fill(account, now, units);
-  note(account, now);
+  account.idle?.moved(place, units, now);
 }
 
 export interface Charge {
@@ -107,7 +119,8 @@ export interface Charge {
   readonly excess: number;
 }
 
-export function charge(account: Account, { units, overage, excess }: Charge, now: number): void {
+export function charge(account: Account, charged: Charge, { now, place }: Moment): void {
+  const { units, overage, excess } = charged;
   account.charged += units;
   account.overage += overage;
   account.excess += excess;
@@ -115,7 +128,7 @@ export function charge(account: Account, { units, overage, excess }: Charge, now
     fill(account, now);
     account.level -= units - overage;
   }
-  note(account, now);
+  account.idle?.moved(place, -units, now);
 }
 
 /** What is wrong here; "": nothing. */
@@ -130,24 +143,4 @@ export function fault(account: Account): string {
   }
   if (kind === "slots" && open > capacity) return `I6 ${name}: ${open} open of ${capacity}`;
   return "";
-}
-
-const KEPT_MS = 1_000;
-
-/** Remembers how much lay unspent, for as long as L2 may ask. */
-function note(account: Account, now: number): void {
-  if (account.kind !== "budget") return;
-  const { lows } = account;
-  lows.push({ at: now, unspent: unspent(account) });
-  while (lows.length > 2 && (lows[1]?.at ?? now) < now - KEPT_MS) lows.shift();
-}
-
-/** The least that lay unspent at any time in the last `ms`; 0 of a period that began since. */
-export function leastUnspent(account: Account, ms: number, now: number): number {
-  let least = unspent(account);
-  for (const low of account.lows.toReversed()) {
-    least = Math.min(least, low.unspent);
-    if (low.at <= now - ms) return least;
-  }
-  return 0;
 }

@@ -104,7 +104,7 @@ export interface ClusterOptions {
   /** Failovers happen: replicas are kept. */
   readonly replicates: boolean;
   /** After each message; with the ledgers whose life was over when it came. */
-  readonly watch: (dead: readonly LedgerSpec[]) => void;
+  readonly watch: (dead: readonly LedgerSpec[], shard: Shard, message: SyncMessage) => void;
   readonly lostSomething: () => void;
   readonly fail: (what: string) => void;
 }
@@ -143,7 +143,7 @@ export function createCluster(options: ClusterOptions): Cluster {
     const fence = change.kind === "lose" ? 0 : (shard.meta?.fence ?? 0);
     const dead = change.kind === "sync" ? deadIn(shard, change.message, clock) : [];
     const ran = apply(node.data, operation);
-    if (change.kind === "sync") options.watch(dead);
+    if (change.kind === "sync") options.watch(dead, shardIn(node.data, uid), change.message);
     const wrong = change.kind === "sync" ? faultIn(shardIn(node.data, uid), change.message) : "";
     if (wrong !== "") options.fail(wrong);
     const after = node.data.get(uid)?.meta?.fence ?? fence;

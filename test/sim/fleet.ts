@@ -64,6 +64,7 @@ export function createFleet(options: FleetOptions): Fleet {
   function ownerOf(host: Host): Owner {
     return {
       name: `${host.name}.${started}`,
+      host: host.name,
       runs: () => host.runs() && (processes.find((one) => one.host === host)?.isUp() ?? true),
       time: host.time,
       shifted: host.shifted,

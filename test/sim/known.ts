@@ -7,11 +7,13 @@
  */
 import { unitsOf, type Amount, type Operation } from "../../src/core/operation.ts";
 import type { CommitAnswer } from "../../src/core/verdict.ts";
-import { hold, letGo, type Account } from "./account.ts";
+import { hold, letGo, type Account, type Moment } from "./account.ts";
 
 /** Whose reservation it is: what a journal makes the same through restarts. */
 export interface Owner {
   readonly name: string;
+  /** Its process. */
+  readonly host: string;
   /** Its clock runs: what is due has expired. */
   runs(): boolean;
   /** Hardware time, ms. */
@@ -61,28 +63,29 @@ export function isDue({ owner, deadline, shiftedThen }: Known): boolean {
 export const isOpenAt = (whose: Owner, { owner, state, isCutOff }: Known): boolean =>
   owner === whose && state === "open" && !isCutOff;
 
-export function leave(part: Part, units: number, now: number): void {
+export function leave(part: Part, units: number, at: Moment): void {
   if (part.isLeft) return;
-  letGo(part.account, units, now);
+  letGo(part.account, units, at);
   part.held -= units;
   part.isLeft = part.account.kind === "slots";
 }
 
-export function drop({ parts }: Known, now: number): void {
+export function drop({ parts, owner }: Known, now: number): void {
   for (const part of parts) {
     part.dropped = part.held;
-    leave(part, part.held, now);
+    leave(part, part.held, { now, place: owner.host });
   }
 }
 
-export function leaveSlots({ parts }: Known, now: number): void {
-  for (const part of parts) if (part.account.kind === "slots") leave(part, 0, now);
+export function leaveSlots({ parts, owner }: Known, now: number): void {
+  const at = { now, place: owner.host };
+  for (const part of parts) if (part.account.kind === "slots") leave(part, 0, at);
 }
 
 /** It was taken to have expired a moment too early: its process has prolonged it. */
-export function takeUp({ parts }: Known, now: number): void {
+export function takeUp({ parts, owner }: Known, now: number): void {
   for (const part of parts) {
-    hold(part.account, part.dropped, now);
+    hold(part.account, part.dropped, { now, place: owner.host });
     part.held = part.dropped;
     part.isLeft = false;
   }
@@ -96,7 +99,8 @@ export function leaveUnused(known: Known, told: Operation, now: number): void {
   for (const part of known.parts) {
     const { meter, held, charged } = part;
     const used = told.op === "commit" ? (unitsOf(told.amounts, meter) ?? charged + held) : 0;
-    leave(part, Math.max(0, held - Math.max(0, used - charged)), now);
+    const unused = Math.max(0, held - Math.max(0, used - charged));
+    leave(part, unused, { now, place: known.owner.host });
   }
 }
 

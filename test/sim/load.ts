@@ -7,7 +7,6 @@ import { isRejection, type Rejection } from "../../src/core/rejection.ts";
 import type { Answer, Denial, Verdict } from "../../src/core/verdict.ts";
 import type { Call } from "../../src/ports/quota.ts";
 import { aCheck, aCommit, aConsume, anExtend, aRelease, aReserve } from "../support/builders.ts";
-import { leastUnspent } from "./account.ts";
 import type { Agenda } from "./agenda.ts";
 import type { Chance } from "./chance.ts";
 import { drawAmounts, mostOf } from "./mix.ts";
@@ -45,8 +44,6 @@ export interface Counts {
   overage: number;
   repeated: number;
   lost: number;
-  /** Refused although more than a thousandth of the limit, and as much as was asked, was idle. */
-  early: number;
 }
 
 export interface LoadOptions {
@@ -63,7 +60,6 @@ export const UNSURE_MS = 2_500; // longer than any reservation lives, extensions
 const PATIENCE_MS = 250;
 
 const WORTH_IT = 2_000;
-const IDLE_MAX = 0.1; // S17 allows a thousandth; budgets gone within seconds are far from it
 /** Of a caller who waits for as long as may be asked of him. */
 const PATIENT_MS = 400;
 
@@ -97,7 +93,6 @@ export function createLoad({ agenda, chance, setting, truth, fail }: LoadOptions
     overage: 0,
     repeated: 0,
     lost: 0,
-    early: 0,
   };
   let keys = 0;
   let isOver = false;
@@ -143,21 +138,16 @@ export function createLoad({ agenda, chance, setting, truth, fail }: LoadOptions
 
   /**
    * L2 (S17): nobody is refused what has lain idle for R; of the last thousandth it may. Looked at where one limit
-   * alone decides, and is worth more than a few dozen operations. That as much is idle all the time does not mean that
-   * the same units are: those of a short budget change hands faster than R. So a run fails at a tenth of it.
+   * alone decides, and is worth more than a few dozen operations.
    */
   function mustBeExhausted(tenant: string, denial: Denial): void {
     const account = truth.find(tenant, denial);
-    if (account?.kind !== "budget" || account.capacity < WORTH_IT) return;
+    if (!account?.idle || account.capacity < WORTH_IT) return;
     if (agenda.now() < setting.terms.learnMs) return;
-    const least = leastUnspent(account, PATIENCE_MS, agenda.now());
-    if (least < denial.requestedUnits || least <= account.capacity / 1_000) return;
-    counts.early++;
-    if (least > account.capacity * IDLE_MAX) {
-      fail(
-        `L2 ${account.name}: ${denial.requestedUnits} refused, ${least} idle of ${account.capacity}`,
-      );
-    }
+    const { name, capacity } = account;
+    const least = account.idle.least(PATIENCE_MS, agenda.now());
+    if (least < denial.requestedUnits || least <= capacity / 1_000) return;
+    fail(`L2 ${name}: ${denial.requestedUnits} refused, ${least} idle of ${capacity}`);
   }
 
   function ask(member: Member, asked: Ask): void {
@@ -186,7 +176,12 @@ export function createLoad({ agenda, chance, setting, truth, fail }: LoadOptions
         counts.admitted++;
         const { charged, verdict } = answer;
         const overage = member.overageOf(charged);
-        truth.consumed(tenant, { limits: verdict.limits, charged, overage, alreadySpent });
+        truth.consumed(member.owner, tenant, {
+          limits: verdict.limits,
+          charged,
+          overage,
+          alreadySpent,
+        });
       });
     }
     const reserve = aReserve({ ...parts, ttlMs, idempotencyKey: asked.key });

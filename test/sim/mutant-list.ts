@@ -258,6 +258,14 @@ const OWN: readonly Mutant[] = [
       "lease.granted = totals.granted; stock.heard = true; stock.expiresAt = Infinity; stock.coveredUntil = Infinity;",
   },
   {
+    name: "keepAll",
+    rule: "UK2, UK5: what idles goes back, and what others lack at once (S17)",
+    where: "calm",
+    file: `${HOLDER}stock.ts`,
+    find: "const units = Math.floor(free(lease) - keep);",
+    replace: "const units = Math.min(0, free(lease) - keep);",
+  },
+  {
     name: "endFromResend",
     rule: "EX3: a timed lease is counted from when its message left first",
     test: "test/unit/engine/holder/exchange.test.ts",

@@ -153,6 +153,17 @@ export function factsOf(shard: Shard | undefined, now: number): readonly LedgerF
   });
 }
 
+/** What the pools of the message's budgets have, and what their holder has been granted there so far. */
+export const stocksIn = ({ ledgers }: Shard, { blocks }: SyncMessage, now: number) =>
+  blocks.flatMap(({ spec, holder: lease }) => {
+    const ledger = ledgers.get(spec.key);
+    const record = ledger?.records.get(lease);
+    if (!ledger || !record || spec.kind !== "budget") return [];
+    const { granted, beyond, returned } = record;
+    const pool = available(accountOf(ledger, now));
+    return [{ spec, lease, pool, granted: granted + beyond - returned }];
+  });
+
 /** Of the message's ledgers: those whose life is over, and that are gone when it is executed. */
 export const deadIn = (shard: Shard, { blocks }: SyncMessage, now: number): readonly LedgerSpec[] =>
   blocks.flatMap(({ spec }) => {

@@ -5,7 +5,6 @@ import type { Told } from "./worker.ts";
 /** Changed in place. */
 export interface Summary {
   readonly name: string;
-  early: number;
   seeds: number;
   violations: number;
   decisions: number;
@@ -25,7 +24,6 @@ export interface Summary {
 
 export const newSummary = (name: string): Summary => ({
   name,
-  early: 0,
   seeds: 0,
   violations: 0,
   decisions: 0,
@@ -45,7 +43,6 @@ export function addTo(summary: Summary, { result, cpuMs }: Told): void {
   const { counts, faults, stranded } = result;
   summary.seeds++;
   if (result.violation !== "") summary.violations++;
-  summary.early += counts.early;
   summary.decisions += counts.decisions;
   summary.admitted += counts.admitted;
   summary.overage += counts.overage;
@@ -75,7 +72,6 @@ export function lineOf(summary: Summary, all: Summary): string {
     `${short(summary.decisions)} decisions, ${short(summary.admitted)} admitted`,
     `${short(summary.faults)} faults, ${short(summary.births)} births`,
     `${short(summary.storeCalls)} store calls, ${short(summary.overage)} units of overage`,
-    ...(summary.early > 0 ? [`${summary.early} refused early`] : []),
     `stranded ${stranded.toFixed(1)} %`,
     `${short(summary.events)} events, hash ${summary.hash.toString(16).padStart(8, "0")}`,
     `CPU ${(cpuMs / 1_000).toFixed(0)} s (${share.toFixed(0)} %), ${each.toFixed(3)} s a seed`,

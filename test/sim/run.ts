@@ -24,7 +24,9 @@ import { createCluster } from "./cluster.ts";
 import { direct, type Direction } from "./directed.ts";
 import { createInjector } from "./faults.ts";
 import { createFleet } from "./fleet.ts";
+import { createIdles } from "./idle.ts";
 import { createLoad, type Counts } from "./load.ts";
+import { stocksIn } from "./reference.ts";
 import {
   checkClosed,
   checkRenewed,
@@ -93,15 +95,21 @@ function createStage({ seed, environment, load, stress, directed, trace }: RunOp
   };
   const numbers = firstNumbers(setting);
   const storeTime = (): number => cluster.clockOf(cluster.primary());
-  const truth = createTruth({ agenda, setting, numbers, storeTime, fail });
+  const idleOf = environment === "calm" ? createIdles() : undefined;
+  const truth = createTruth({ agenda, setting, numbers, storeTime, idleOf, fail });
   const isKept = environment === "E0" || environment === "E1";
   const cluster = createCluster({
     agenda,
     chance: createChance(seed, "store"),
     uids: [...TENANTS, PLATFORM_UID],
     replicates: environment === "E1" || environment === "E2",
-    watch(dead) {
+    watch(dead, shard, message) {
       found.storeCalls++;
+      for (const one of idleOf ? stocksIn(shard, message, storeTime()) : []) {
+        const idle = idleOf?.(nameOf(one.spec));
+        idle?.pool(one.pool, agenda.now());
+        idle?.granted(message.holder.label, one.lease, one.granted, agenda.now());
+      }
       for (const spec of dead) {
         const name = nameOf(spec);
         if (truth.purged(name) && isKept) fail(`${name} was dropped under an open reservation`);

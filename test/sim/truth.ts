@@ -5,9 +5,19 @@
  */
 import type { Amount, Operation } from "../../src/core/operation.ts";
 import type { LimitStatus } from "../../src/core/verdict.ts";
-import { charge, fault, hold, lossAt, newAccount, type Account, type Kind } from "./account.ts";
+import {
+  charge,
+  fault,
+  hold,
+  lossAt,
+  newAccount,
+  type Account,
+  type Kind,
+  type Moment,
+} from "./account.ts";
 import type { Agenda } from "./agenda.ts";
 import { START } from "./host.ts";
+import type { Idle } from "./idle.ts";
 import {
   drop,
   isOpenAt,
@@ -43,6 +53,7 @@ export interface Truth {
   cutOff(known: Known, told: Operation): void;
   /** Charged at once. */
   consumed(
+    owner: Owner,
     tenant: string,
     options: {
       readonly limits: readonly LimitStatus[];
@@ -112,6 +123,8 @@ export function createTruth(options: {
   readonly numbers: Numbers;
   /** What the store's clock shows. */
   readonly storeTime: () => number;
+  /** Of an account; undefined: nobody asks where units lie. */
+  readonly idleOf?: ((name: string) => Idle) | undefined;
   readonly fail: (what: string) => void;
 }): Truth {
   const { agenda, setting, fail } = options;
@@ -120,6 +133,7 @@ export function createTruth(options: {
   /** The same by how answers name them. */
   const asTold = new Map<string, Account>();
   const live = new Set<Known>();
+  const at = ({ host }: Owner): Moment => ({ now: agenda.now(), place: host });
 
   function accountOf(
     tenant: string,
@@ -143,7 +157,8 @@ export function createTruth(options: {
     if (!account) {
       const perMs = limit === "rate" ? setting.rate.units / 1_000 : 0;
       const capacity = highest[limit];
-      account = newAccount({ name, kind: KIND[limit], capacity, perMs, now: agenda.now() });
+      const idle = options.idleOf?.(name);
+      account = newAccount({ name, kind: KIND[limit], capacity, perMs, now: agenda.now(), idle });
       accounts.set(name, account);
     }
     asTold.set(told, account);
@@ -210,7 +225,7 @@ export function createTruth(options: {
       }
       live.add(known);
       for (const { account, held } of parts) {
-        hold(account, held, agenda.now());
+        hold(account, held, at(owner));
         look(account, `reserve ${id} at ${owner.name}`);
       }
       return known;
@@ -223,7 +238,7 @@ export function createTruth(options: {
         const more = add.find(({ meter }) => meter === part.meter)?.units ?? 0;
         if (more === 0 || known.state !== "open") continue;
         part.held += more;
-        hold(part.account, more, agenda.now());
+        hold(part.account, more, at(known.owner));
         look(part.account, `extend ${known.id}`);
       }
     },
@@ -242,10 +257,10 @@ export function createTruth(options: {
         // What was told of a lost one may be lost, too: it is charged as its process remembers it.
         const excess = Math.max(0, due - held, known.state === "lost" ? beyond : 0);
         if (account.kind !== "slots") {
-          charge(account, { units: due, overage: beyond, excess }, agenda.now());
+          charge(account, { units: due, overage: beyond, excess }, at(known.owner));
         }
         // After that, or what only changes its name would overflow in a full bucket.
-        if (wasOpen && (account.kind !== "slots" || !partial)) leave(part, held, agenda.now());
+        if (wasOpen && (account.kind !== "slots" || !partial)) leave(part, held, at(known.owner));
         look(account, `commit ${known.id} at ${known.owner.name}`);
       }
       if (partial) {
@@ -267,14 +282,14 @@ export function createTruth(options: {
       tick();
       leaveUnused(known, told, agenda.now());
     },
-    consumed(tenant, { limits, charged, overage, alreadySpent }) {
+    consumed(owner, tenant, { limits, charged, overage, alreadySpent }) {
       tick();
       for (const status of limits) {
         const account = accountOf(tenant, status);
         const units = charged.find(({ meter }) => meter === status.meter)?.units ?? 0;
         if (!account || account.kind === "slots") continue;
         const excess = alreadySpent ? units : 0;
-        charge(account, { units, overage: overage.get(status.meter) ?? 0, excess }, agenda.now());
+        charge(account, { units, overage: overage.get(status.meter) ?? 0, excess }, at(owner));
         look(account, "consume");
       }
     },
