@@ -114,7 +114,8 @@ export function checkClosed(options: RestOptions, living: ReadonlyMap<string, st
 
 const LOOK_MS = 500;
 const AGAIN_MS = 7;
-const TRIES = 3;
+/** Three that expire one after the other may each be seen so. */
+const TRIES = 6;
 
 /** Now and then compares what each process says it holds with what its callers were allowed (I7). */
 export function watchHolds({ agenda, fleet, truth, fail }: RestOptions, until: number): void {
