@@ -12,8 +12,18 @@ import { parseScenarioFile } from "./scenario-file.ts";
 
 const HERE = new URL(".", import.meta.url);
 
+const TO_A_MILLISECOND = "once it has answered, the store's clock is known to a millisecond";
+
 /** Titles that go otherwise there, and why. */
 const OTHERWISE = new Map([
+  [
+    "policy.md, periods: a day in New York has 25 hours when summer time ends and 23 when it begins",
+    TO_A_MILLISECOND,
+  ],
+  [
+    "policy.md, periods: an anchor on a month is the day on which it begins, in shorter months the last",
+    TO_A_MILLISECOND,
+  ],
   [
     "S11: shadow limits of every kind",
     "a rate that is short is refilled with a lease, a moment later",

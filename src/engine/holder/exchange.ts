@@ -6,7 +6,7 @@
  *   EX2  Units are debited before a message leaves, and credited after its answer, by totals: a repeated
  *        answer adds nothing. What is not confirmed is not credited.
  *   EX3  A timed lease is counted from when its message left first.
- *   EX4  An answer from before a pause says nothing about how long a lease is still good.
+ *   EX4  An answer to what left before a pause says nothing about what is still good: what it grants waits for another.
  */
 import {
   BIRTH_MS,
@@ -22,7 +22,7 @@ import { isFault } from "../funds.ts";
 import { heardAt, noteTold, outHere, rebase } from "../lease.ts";
 import { about, storeTime, type HolderState, type Waiting } from "./state.ts";
 import { endSilence, isDust, noteGrant } from "./scarcity.ts";
-import { blockOf, credit, endOfLease, HORIZON, thaw } from "./stock.ts";
+import { blockOf, credit, endOfLease, freeze, HORIZON, thaw } from "./stock.ts";
 import type { Asking, Stock } from "./stock.ts";
 import { DRIFT } from "./store-clock.ts";
 
@@ -202,11 +202,12 @@ function take(state: HolderState, stock: Stock, heard: Heard): void {
   const slack = 1 + DRIFT;
   const to = said.toMs > 0 ? mono + said.toMs * slack + 1 : 0;
   credit(stock, got, mono + said.fromMs * slack, to);
-  stock.heard = true;
-  stock.heardAt = mono;
-  stock.heardFor = sent.sentAt;
-  if (!sent.isOld) {
+  if (sent.isOld) freeze(stock);
+  else {
     const { terms } = sent.message;
+    stock.heard = true;
+    stock.heardAt = mono;
+    stock.heardFor = sent.sentAt;
     stock.expiresAt = Math.max(stock.expiresAt, endOfLease(sent.sentAt, terms.ttlMs)); // (EX3)
     stock.coveredUntil = Math.max(stock.coveredUntil, endOfLease(sent.sentAt, block.openMs));
   }

@@ -215,8 +215,9 @@ export function giveAllBack(stock: Stock): boolean {
   return giveBack(stock, 0);
 }
 
-/** Nothing of it may be spent until the store has answered again. */
+/** Nothing of it may be spent until the store has answered again, nor what comes free meanwhile. */
 export function freeze(stock: Stock): void {
+  stock.heard = false;
   const units = free(stock.lease);
   stock.lease.granted -= units;
   stock.frozen += units;

@@ -90,6 +90,33 @@ describe("messages", () => {
     expect(free(lease)).toBeGreaterThan(0);
   });
 
+  test("CK2: what a reservation gives back after a pause is not spent before the store has answered", () => {
+    const h = holderWith();
+    const lease = h.lease({ key: "a", capacity: 100_000 });
+    h.wait(lease, 1_000);
+    h.answerAll();
+    h.take(lease, 600);
+    h.pass(0, 3_000);
+    unhold(lease, 600);
+    expect([free(lease), h.take(lease, 1)]).toEqual([600, "wait"]);
+    h.answerAll();
+    expect(h.take(lease, 1)).toBe("granted");
+  });
+
+  test("EX4: an answer to what left before a pause makes nothing free, of a budget either", () => {
+    const h = holderWith();
+    const lease = h.lease({ key: "a", capacity: 100_000 });
+    h.wait(lease, 1_000);
+    h.answerAll();
+    h.take(lease, free(lease));
+    h.wait(lease, 500);
+    h.pass(0, 3_000);
+    h.answer();
+    expect([free(lease), h.take(lease, 1)]).toEqual([0, "wait"]);
+    h.answerAll();
+    expect(free(lease)).toBeGreaterThanOrEqual(500);
+  });
+
   test("EX4: an answer from before a pause brings units, and renews nothing", () => {
     const h = holderWith();
     const rate = h.lease({ key: "r", kind: "rate", capacity: 100, refill: PACE });
@@ -109,9 +136,9 @@ describe("messages", () => {
     h.wait(lease, 1_000);
     h.answerAll();
     expect([h.take(lease, 1), free(lease) > 1]).toEqual(["granted", true]);
-    h.pass(1_990);
+    h.pass(1_500); // before upkeep gives back what idles
     const last = h.take(lease, 1);
-    h.pass(20);
+    h.pass(510);
     expect([last, h.take(lease, 1)]).toEqual(["granted", "wait"]);
   });
 
