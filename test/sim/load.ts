@@ -12,7 +12,8 @@ import type { Chance } from "./chance.ts";
 import { drawAmounts, mostOf } from "./mix.ts";
 import { LIMITS, TENANTS, type LimitName } from "./scheme.ts";
 import { LOADED_MS, type Setting } from "./setting.ts";
-import { addedBy, endingOf, type Known, type Owner } from "./known.ts";
+import { START } from "./host.ts";
+import { addedBy, endingOf, ROUNDING_MS, type Known, type Owner } from "./known.ts";
 import type { Truth } from "./truth.ts";
 
 /** There is nobody, or the process ended before it answered. */
@@ -144,6 +145,9 @@ export function createLoad({ agenda, chance, setting, truth, fail }: LoadOptions
     const account = truth.find(tenant, denial);
     if (!account?.idle || account.capacity < WORTH_IT) return;
     if (agenda.now() < setting.terms.learnMs) return;
+    const left = (denial.resetsAt ?? Infinity) - START - agenda.now();
+    const age = setting.periodMs - left;
+    if (age >= -ROUNDING_MS && age < PATIENCE_MS + ROUNDING_MS) return; // what is idle was another period's, or nobody's
     const { name, capacity } = account;
     const least = account.idle.least(PATIENCE_MS, agenda.now());
     if (least < denial.requestedUnits || least <= capacity / 1_000) return;
