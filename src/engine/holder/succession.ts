@@ -125,8 +125,13 @@ function takeOver(state: HolderState, lease: Lease, totals: TotalsState): void {
 }
 
 /** Settles what is proven under the old name. `isOwn`: this process is the heir, and nothing is held there. */
-function retire(state: HolderState, spec: LedgerSpec, totals: TotalsState, isOwn = false): void {
-  if (spec.kind !== "budget") return; // (HS4)
+function retire(
+  state: HolderState,
+  spec: LedgerSpec,
+  totals: TotalsState,
+  isOwn = false,
+): Stock | undefined {
+  if (spec.kind !== "budget") return undefined; // (HS4)
   const lease = createLease(spec, freshView(spec, state.now.mono), state.now.mono);
   Object.assign(lease, {
     granted: totals.granted,
@@ -143,6 +148,7 @@ function retire(state: HolderState, spec: LedgerSpec, totals: TotalsState, isOwn
   if (isOwn && !totals.retiring) lease.returned += Math.max(0, free(lease));
   state.keep(stock);
   register(state, stock);
+  return stock;
 }
 
 /** (HS3) */
@@ -152,7 +158,8 @@ export function retireAll(state: HolderState): void {
     const { lease } = stock;
     const totals = pack(stock);
     if (stock.inFlight) giveUp(state, stock.inFlight);
-    retire(state, lease.spec, totals);
+    const retired = retire(state, lease.spec, totals);
+    if (retired) retired.seq = stock.seq; // the same process goes on under this name: to the store it would be old
     beginAnew(state, stock);
   }
 }

@@ -200,7 +200,7 @@ export function nextLook(state: HolderState, stock: Stock): number {
 export function hasten(state: HolderState, stock: Stock): void {
   const { lease } = stock;
   const { mono } = state.now;
-  if (!lease.dirty) return;
+  if (!lease.dirty || stock.askedAt > mono) return; // not before what the store refused may be sent again
   let within = stock.sentAt + about(state, HORIZON, 0.2);
   // Others must hear of a debt, and of numbers that are newer than theirs.
   if (lease.overage > lease.toldOverage || lease.spec.version > stock.toldVersion) within = mono;

@@ -81,6 +81,8 @@ describe("going on from a journal", () => {
     h.answerAll();
     const retired = h.sent.flatMap(({ blocks }) => blocks).find(({ close }) => close === 2);
     expect([retired?.holder, lease.stock?.id === old]).toEqual([old, false]);
+    const known = h.shard.ledgers.get("u\0a")?.records.get(old ?? "");
+    expect(known?.state ?? "gone").not.toBe("live");
     const reader = holderWith({ recovered: journalOf(h), shard: h.shard });
     const stale = reader.lease({ key: "a", capacity: 100_000 });
     expect(free(stale)).toBe(0);
