@@ -128,9 +128,7 @@ const OWN: readonly Mutant[] = [
   {
     name: "bookedTwice",
     rule: "OF3: what is out of a rate never exceeds its capacity",
-    where: "E0",
-    load: "rate",
-    stress: true,
+    test: "test/unit/core/lease/offer.test.ts",
     file: `${STORE}offer.ts`,
     find: "const room = rateCap(ledger, now) - ledger.out; // (OF3)",
     replace: "const room = Number.MAX_SAFE_INTEGER - ledger.out;",
