@@ -155,8 +155,8 @@ const OWN: readonly Mutant[] = [
     rule: "EX4: an answer from before a pause renews nothing",
     test: "test/unit/engine/holder/exchange.test.ts",
     file: `${HOLDER}exchange.ts`,
-    find: "if (!sent.isOld) {\n    const { terms }",
-    replace: "{\n    const { terms }",
+    find: "if (sent.isOld) freeze(stock);\n  else {",
+    replace: "{",
   },
   {
     name: "fenceUnheard",
@@ -340,7 +340,7 @@ const OWN: readonly Mutant[] = [
     rule: "HS4: slots and rates are left to time",
     test: "test/unit/engine/holder/succession.test.ts",
     file: `${HOLDER}succession.ts`,
-    find: 'if (spec.kind !== "budget") return; // (HS4)',
+    find: 'if (spec.kind !== "budget") return undefined; // (HS4)',
     replace: "",
   },
   {
