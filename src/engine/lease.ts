@@ -10,6 +10,8 @@
  *   LE4  A rate spends at once what it reserves and refunds what was not used: refill goes on meanwhile.
  *   LE5  What is not used while no message has told of as much that was spent here, is not spent: a fleet's store
  *        hears too late of a refund to know whether it still fits.
+ *   LE6  What comes free of a hold that was counted beyond when the totals began anew goes back to the store: an
+ *        earlier record may still have the same units out, and used.
  *
  * Worked example: granted 100, a reservation of 60 (reserved 60, free 40) is committed with 70: spent 70,
  * reserved 0, free 30. The 30 go back with the next message: returned 30, free 0.
@@ -43,6 +45,8 @@ export interface Lease {
   toldReturned: Units;
   toldOverage: Units;
   toldRefunded: Units;
+  /** Most that is left in `reserved` of what {@link rebase} counted beyond (LE6). */
+  unbacked: Units;
   /** Slots and `once` budgets: who holds them, by deadline. */
   readonly takers: Set<{ readonly deadline: number }>;
   /** Reservations that can still change this lease. */
@@ -92,6 +96,7 @@ export const createLease = (
   reserved: 0,
   pending: 0,
   lapsed: 0,
+  unbacked: 0,
   toldSpent: 0,
   toldBeyond: 0,
   toldReturned: 0,
@@ -213,7 +218,12 @@ export function unhold(lease: Lease, units: Units): void {
     lease.spent -= untold;
     lease.refunded += units - untold;
     lease.pending -= units;
-  } else lease.reserved -= units;
+  } else {
+    const back = Math.min(units, lease.unbacked);
+    lease.reserved -= units;
+    lease.unbacked -= back;
+    lease.returned += back; // (LE6)
+  }
   lease.dirty = true;
   assert(lease.reserved >= 0, "LE1");
 }
@@ -237,6 +247,7 @@ export function pay(lease: Lease, payment: Payment): void {
     lease.pending -= payment.held;
   } else {
     lease.reserved -= payment.held;
+    lease.unbacked = Math.min(lease.unbacked, lease.reserved);
     lease.spent += payment.held + payment.covered + payment.beyond;
   }
   lease.beyond += payment.beyond;
@@ -263,6 +274,7 @@ export function rebase(lease: Lease): void {
   lease.spent = lease.pending;
   lease.returned = 0;
   lease.beyond = lease.reserved + lease.pending;
+  lease.unbacked = lease.reserved;
   lease.overage = 0;
   lease.refunded = 0;
   if (lease.stock) lease.stock.sentSpent = 0;

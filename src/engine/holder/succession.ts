@@ -30,6 +30,7 @@ interface TotalsState {
   readonly beyond: Units;
   readonly overage: Units;
   readonly refunded: Units;
+  readonly unbacked: Units;
   readonly witness: Witness;
   readonly longestTtl: number;
   readonly retiring: boolean;
@@ -41,7 +42,7 @@ const SELF = "self";
 
 function pack(stock: Stock): TotalsState {
   const { lease, id, witness, longestTtl, closing, isSeed, retiring } = stock;
-  const { spent, returned, beyond, overage, refunded, spec } = lease;
+  const { spent, returned, beyond, overage, refunded, unbacked, spec } = lease;
   const isAlone = closing || isSeed || retiring;
   return {
     id,
@@ -51,6 +52,7 @@ function pack(stock: Stock): TotalsState {
     beyond,
     overage,
     refunded,
+    unbacked,
     witness,
     longestTtl,
     retiring,
@@ -117,6 +119,7 @@ function takeOver(state: HolderState, lease: Lease, totals: TotalsState): void {
   lease.beyond = totals.beyond;
   lease.overage = totals.overage;
   lease.refunded = totals.refunded;
+  lease.unbacked = totals.unbacked;
   stock.sentSpent = totals.spent - totals.beyond;
   lease.granted = 0;
   lease.granted = -free(lease); // nothing is free before the store has answered

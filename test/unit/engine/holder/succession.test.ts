@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { createShard } from "../../../../src/core/lease/shard.ts";
-import { free } from "../../../../src/engine/lease.ts";
+import { free, unhold } from "../../../../src/engine/lease.ts";
 import { createLeaseIds, heirOf, newHolder } from "../../../../src/engine/holder/identity.ts";
 import { createStoreClock } from "../../../../src/engine/holder/store-clock.ts";
 import type { JournalKind, Recovered } from "../../../../src/ports/journal.ts";
@@ -57,6 +57,25 @@ describe("going on from a journal", () => {
     expect(next.sent.some(({ blocks }) => blocks.some(({ close }) => close === 2))).toBe(true);
     const ledger = h.shard.ledgers.get("u\0a");
     expect([ledger?.quarantined, again.beyond]).toEqual([out, 30]);
+  });
+
+  test("LE6: what comes free of a hold that a torn journal kept is not spent again", () => {
+    const { h } = before();
+    const torn = journalOf(h, false);
+    const next = holderWith({ recovered: torn, shard: h.shard });
+    const again = next.lease({ key: "a", capacity: 100_000 });
+    again.reserved = 30;
+    next.holder.restore(torn, new Map([["u\0a", again]]));
+    unhold(again, 10);
+    expect([free(again), next.holder.cover(again, 10)]).toEqual([0, 0]);
+    const heir = holderWith({ recovered: journalOf(next), shard: h.shard });
+    const third = heir.lease({ key: "a", capacity: 100_000 });
+    third.reserved = 20;
+    heir.holder.restore(journalOf(next), new Map([["u\0a", third]]));
+    unhold(third, 20);
+    heir.pump();
+    heir.answerAll();
+    expect([third.beyond, third.returned]).toEqual([30, 30]);
   });
 
   test("HS2: nor does time give back what a torn journal leaves open of a budget that is there once", () => {
