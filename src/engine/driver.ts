@@ -24,7 +24,7 @@ import { createAccounts } from "./accounts.ts";
 import { balances, listReservations } from "./balances.ts";
 import type { Bounds, Core } from "./core.ts";
 import { consume } from "./consume.ts";
-import { expireAll, expireDue } from "./expiry.ts";
+import { expireAll, expireDue, expireIfOver } from "./expiry.ts";
 import { extend } from "./extend.ts";
 import { createFunds, type Funds } from "./funds.ts";
 import { createHolder, type HolderOptions } from "./holder/holder.ts";
@@ -251,9 +251,13 @@ function run(core: Core, turn: Turn, op: Operation, done: Done<Answer>): void {
     case "consume":
       return freshOr(keys, done, (at, finish) => consume(core, at, op, finish));
     case "extend":
-      return freshOr(keys, done, (at, finish) => extend(core, at, op, finish));
+      return freshOr(keys, done, (at, finish) => {
+        expireIfOver(core, op.reservationId, at.now);
+        extend(core, at, op, finish);
+      });
     case "commit":
       return freshOr(keys, done, (at, finish) => {
+        if (op.partial) expireIfOver(core, op.reservationId, at.now);
         const answer = commit(core, at, op);
         if (answer) finish(answer);
       });

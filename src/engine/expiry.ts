@@ -7,6 +7,7 @@
 import { recordEnding } from "./ending.ts";
 import { giveBack, letGo, paySharesAt, type Share } from "./charge.ts";
 import type { Core } from "./core.ts";
+import { hasTakers } from "./lease.ts";
 import type { Now } from "./now.ts";
 import type { Hold, Reservation } from "./reservations.ts";
 import { unlapse } from "./settlement.ts";
@@ -35,6 +36,18 @@ export function expire(core: Core, reservation: Reservation, now: Now): void {
   recordEnding(core, reservation.circuits, { id: reservation.id, outcome: "expired" }, now);
   core.telemetry.reservationEnded("expired");
   core.reservations.lapse(reservation);
+}
+
+/**
+ * A paused machine's monotonic clock stood while its callers' time ran, and the store's: what has ended by the wall
+ * clock and is known to the store by deadline may be another's already, so it has expired before it is prolonged.
+ */
+export function expireIfOver(core: Core, id: string, now: Now): void {
+  const found = core.reservations.get(id);
+  if (!core.funds.isShared || found?.state !== "open" || now.wall <= found.expiresAt) return;
+  if (!found.holds.some(({ lease }) => hasTakers(lease.spec))) return;
+  core.reservations.takeOut(found);
+  expire(core, found, now);
 }
 
 /** The end of grace: what was kept is charged as it was reserved, and a commit comes too late. */

@@ -205,6 +205,9 @@ function standingsNow(
   });
 }
 
+/** Less than this tells nothing: the clocks are read in whole ms, and slewed. */
+const STOOD = 250;
+
 /** Pushes the expiry out, to 24 h after the reservation was made at most (S25). */
 export function renew(
   core: Core,
@@ -216,9 +219,11 @@ export function renew(
     Math.max(deadline, reservation.deadline),
     Math.max(latest, reservation.deadline),
   );
-  reservation.expiresAt += renewed - reservation.deadline;
-  core.reservations.renew(reservation, renewed);
   const ttlMs = renewed - now.mono;
+  const shown = reservation.expiresAt + renewed - reservation.deadline;
+  const stood = now.wall + ttlMs - shown; // for how long the machine did, since its caller was told
+  reservation.expiresAt = stood > STOOD ? shown + stood : shown;
+  core.reservations.renew(reservation, renewed);
   for (const { lease } of reservation.holds) core.funds.prolong(lease, ttlMs);
   for (const { circuit } of reservation.circuits) {
     if (circuit.trial?.id === reservation.id) circuit.trial.expiresAt = renewed;
