@@ -299,7 +299,8 @@ export function createLoad({ agenda, chance, setting, truth, fail }: LoadOptions
           const stated = held.map((part) => [part.meter, part.charged + part.held] as const);
           return settle(member, known, partial, Object.fromEntries(stated));
         }
-        if (known.state !== "settled") notThere(member, known, answer);
+        const isOver = known.state === "settled" || (partial && known.isCutOff);
+        if (!isOver) notThere(member, known, answer);
         return; // what was settled meanwhile knows of no partial commit
       }
       if (answer.op !== "commit") return;
@@ -337,7 +338,8 @@ export function createLoad({ agenda, chance, setting, truth, fail }: LoadOptions
     if (known.owner !== member.owner || known.state === "lost") return void counts.lost++;
     // A clock that was set ahead by more than the grace takes everything for long over.
     const isAhead = known.owner.shifted() > known.shiftedThen + 60_000;
-    if (isAhead && (reason === "RESERVATION_EXPIRED" || known.state === "settled")) return;
+    const isOver = known.state === "settled" || known.isCutOff;
+    if (isAhead && (reason === "RESERVATION_EXPIRED" || isOver)) return;
     fail(`S26 ${member.name}: ${known.id} (${known.state}): ${reason} ${message}`);
   }
 
