@@ -133,6 +133,8 @@ export function createTruth(options: {
   /** The same by how answers name them. */
   const asTold = new Map<string, Account>();
   const live = new Set<Known>();
+  /** Their processes lost the end of what they had written. */
+  const torn = new Set<Owner>();
   const at = ({ host }: Owner): Moment => ({ now: agenda.now(), place: host });
 
   function accountOf(
@@ -232,6 +234,7 @@ export function createTruth(options: {
     },
     extended(known, byMs, add) {
       tick();
+      if (torn.has(known.owner) && known.state === "expired") return; // as a partial commit of it
       revive(known);
       known.deadline += byMs;
       for (const part of known.parts) {
@@ -245,7 +248,9 @@ export function createTruth(options: {
     committed(known, { partial, late, charged, overage, ending }) {
       tick();
       if (known.state === "settled") return fail(`I2 ${known.id} settled twice`);
-      if (partial && !late) revive(known);
+      // Its process has lost that it expired, and pays with what it counts beyond (HS2).
+      const isForgotten = !late && known.state === "expired" && torn.has(known.owner);
+      if (partial && !late && !isForgotten) revive(known);
       const wasOpen = known.state !== "expired"; // of one that was lost the hold still counts
       for (const part of known.parts) {
         const { account, meter } = part;
@@ -253,7 +258,7 @@ export function createTruth(options: {
         const due = Math.max(0, total - part.charged);
         const held = wasOpen ? Math.min(part.held, partial ? due : part.held) : 0;
         part.charged += due;
-        const beyond = overage.get(meter) ?? 0;
+        const beyond = isForgotten ? due : (overage.get(meter) ?? 0);
         // What was told of a lost one may be lost, too: it is charged as its process remembers it.
         const excess = Math.max(0, due - held, known.state === "lost" ? beyond : 0);
         if (account.kind !== "slots") {
@@ -302,6 +307,7 @@ export function createTruth(options: {
       }
     },
     lose(owner) {
+      torn.add(owner);
       for (const known of live) {
         if (known.owner !== owner || known.state !== "open") continue;
         known.state = "lost";
