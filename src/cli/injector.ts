@@ -4,6 +4,7 @@ import { tcpAddress } from "./address.ts";
 import { defineCommand, type Command } from "./command.ts";
 import { defaulted, optional, required, type Values } from "./flag.ts";
 import type { Host } from "./host.ts";
+import { tellNotStarted, untilEnded } from "./lifetime.ts";
 import { duration, oneOf, text } from "./reader.ts";
 import { packageVersion } from "./version.ts";
 
@@ -37,18 +38,10 @@ async function serve(host: Host, values: Values<typeof FLAGS>): Promise<number> 
   const identity = host.env["POD_NAME"] ?? "";
   const log = createLog({ level: values["log-level"], holder: identity || "injector" });
   const refuse = (problems: readonly string[]): number => {
-    const lines = problems.map((problem) => `  ${problem}\n`);
-    host.stderr.write(`imprest injector: nothing was started\n${lines.join("")}`);
+    tellNotStarted(host, "injector", problems);
     return 2;
   };
-  const ended = new Promise<number>((resolve) => {
-    stop.addEventListener("abort", () => resolve(0));
-    if (stop.aborted) resolve(0);
-    host.onDefect((defect) => {
-      log.error({ err: defect }, "defect: draining, then exit 1");
-      resolve(1);
-    });
-  });
+  const ended = untilEnded(host, stop, log);
   try {
     const { kubeconfig } = values;
     const access = await (kubeconfig === undefined

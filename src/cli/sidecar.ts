@@ -13,6 +13,7 @@ import type { Problem } from "./configuration.ts";
 import { defaulted, optional, pending, required, type Reader, type Values } from "./flag.ts";
 import { count, duration, listOf, matching, oneOf, tenantName, text } from "./reader.ts";
 import type { Host } from "./host.ts";
+import { tellNotStarted, untilEnded } from "./lifetime.ts";
 import { checkStore, STORE_FLAGS, storeConfig } from "./store-flags.ts";
 import { packageVersion } from "./version.ts";
 
@@ -179,29 +180,17 @@ async function serve(host: Host, config: SidecarConfig): Promise<number> {
   const { createSidecar } = await import("../compose/sidecar.ts");
   const { createLog } = await import("../adapters/log/pino.ts");
   const log = createLog({ level: config.logLevel, holder: config.holder });
-  const ended = new Promise<number>((resolve) => {
-    stop.addEventListener("abort", () => resolve(0));
-    // It may have come while the modules were read.
-    if (stop.aborted) resolve(0);
-    let isTold = false;
-    host.onDefect((defect) => {
-      // What else breaks on the way out has the same cause more often than not.
-      if (!isTold) log.error({ err: defect }, "defect: draining, then exit 1");
-      isTold = true;
-      resolve(1);
-    });
-  });
+  const ended = untilEnded(host, stop, log);
   const running = createSidecar(config, { log });
   try {
     await running.start();
   } catch (error) {
     if (error instanceof InUseError) {
-      host.stderr.write(`imprest sidecar: nothing was started\n  ${error.message}\n`);
+      tellNotStarted(host, "sidecar", [error.message]);
       return 1;
     }
     if (!(error instanceof ConfigurationError)) throw error;
-    const lines = error.problems.map((problem) => `  ${problem}\n`);
-    host.stderr.write(`imprest sidecar: nothing was started\n${lines.join("")}`);
+    tellNotStarted(host, "sidecar", error.problems);
     return 2;
   }
   const status = await ended;

@@ -47,8 +47,8 @@ beforeAll(async () => {
   });
   first = await replicas.start("injector-a");
   await eventually(async () => (await first.readyz()).isReady);
-  await namespace("acme", { "imprest.dev/injection": "enabled" });
-  await namespace("plain", {});
+  await plane.namespace("acme", { "imprest.dev/injection": "enabled" });
+  await plane.namespace("plain", {});
   await route(first);
 }, 300_000);
 afterAll(async () => {
@@ -59,11 +59,6 @@ beforeEach((context) => {
   if (noControlPlane !== undefined) context.skip(noControlPlane);
 });
 
-async function namespace(name: string, labels: JsonObject, annotations: JsonObject = {}) {
-  await plane.api.create("/api/v1/namespaces", { metadata: { name, labels, annotations } });
-  const account = `/api/v1/namespaces/${name}/serviceaccounts/default`;
-  await eventually(() => plane.api.get(account).then(Boolean, () => false));
-}
 /** The service leads to this replica. */
 async function route({ port }: Replica): Promise<void> {
   const path = `${SLICES}/imprest-injector`;
@@ -122,7 +117,7 @@ describe("a pod that opted in", () => {
   });
 
   test("is admitted by restricted Pod Security", async () => {
-    await namespace("strict", { "pod-security.kubernetes.io/enforce": "restricted" });
+    await plane.namespace("strict", { "pod-security.kubernetes.io/enforce": "restricted" });
     const securityContext = {
       ...{ runAsNonRoot: true, runAsUser: 1000, allowPrivilegeEscalation: false },
       ...{ capabilities: { drop: ["ALL"] }, seccompProfile: { type: "RuntimeDefault" } },

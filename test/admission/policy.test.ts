@@ -114,8 +114,8 @@ beforeAll(async () => {
   await eventually(async () => (await replica.readyz()).isReady);
   const { ports = [] } = endpoints(plane.address, replica.port);
   await plane.api.patch(`${SLICES}/imprest-injector`, "merge", { ports });
-  await namespace("acme", { "imprest.dev/injection": "enabled" });
-  await namespace(
+  await plane.namespace("acme", { "imprest.dev/injection": "enabled" });
+  await plane.namespace(
     "globex",
     { "imprest.dev/tenant": "globex-1" },
     { "imprest.dev/tenants": "initech" },
@@ -136,11 +136,6 @@ beforeEach((context) => {
   if (noControlPlane !== undefined) context.skip(noControlPlane);
 });
 
-async function namespace(name: string, labels: JsonObject, annotations: JsonObject = {}) {
-  await plane.api.create("/api/v1/namespaces", { metadata: { name, labels, annotations } });
-  const account = `/api/v1/namespaces/${name}/serviceaccounts/default`;
-  await eventually(() => plane.api.get(account).then(Boolean, () => false));
-}
 const create = (sample: Sample): Promise<string> => put(podJson(sample), sample.namespace);
 
 /** The pod as it would be stored, without what no two pods share. */

@@ -1,7 +1,7 @@
 /** A store of several servers: failover by Sentinel, and in a Cluster failover and a slot that moves, under load. */
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { shardOf, tagOf } from "../../src/adapters/redis/keys.ts";
-import { endure, type Ordeal } from "../support/endurance.ts";
+import { endure, ENDURED_POLICY, type Ordeal } from "../support/endurance.ts";
 import { startFleet, type Fleet } from "../support/fleet-sidecars.ts";
 import { noRedis, redisCli } from "../support/redis-client.ts";
 import { startRedisCluster, type RedisCluster } from "../support/redis-cluster.ts";
@@ -9,13 +9,6 @@ import type { RedisServer } from "../support/redis-server.ts";
 import { startRedisSet } from "../support/redis-set.ts";
 import { until } from "../support/until.ts";
 
-const BUDGET = 200_000;
-const POLICY = `
-tenants:
-  acme:
-    limits:
-      - {name: month, meter: tokens, budget: {units: ${BUDGET}, period: month}}
-`;
 /** Sentinels, and nodes of the Cluster, take a few seconds of their own to agree. */
 const PROMISED = 25_000;
 /** A key of the tenant's shard. */
@@ -36,9 +29,8 @@ async function survive(
   ordeal: Pick<Ordeal, "lose" | "restore">,
 ): Promise<void> {
   const args = ["--drain-timeout", "30s", "--confirm", confirm];
-  fleet = await startFleet({ policy: POLICY, store: url, args });
-  const limits = { fleet, tenant: "acme", budget: BUDGET };
-  const { charged } = await endure(limits, { ...ordeal, isShort: true, promisedMs: PROMISED });
+  fleet = await startFleet({ policy: ENDURED_POLICY, store: url, args });
+  const { charged } = await endure(fleet, { ...ordeal, isShort: true, promisedMs: PROMISED });
   expect(charged).toBeGreaterThan(0);
 }
 

@@ -1,17 +1,9 @@
 /** Everything that can happen to a single Redis, under load, with books kept outside. */
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { endure, type Ordeal } from "../support/endurance.ts";
+import { endure, ENDURED_POLICY, type Ordeal } from "../support/endurance.ts";
 import { startFleet, type Fleet } from "../support/fleet-sidecars.ts";
 import { noRedis, redisCli } from "../support/redis-client.ts";
 import { startRedis, type RedisServer } from "../support/redis-server.ts";
-
-const BUDGET = 200_000;
-const POLICY = `
-tenants:
-  acme:
-    limits:
-      - {name: month, meter: tokens, budget: {units: ${BUDGET}, period: month}}
-`;
 
 let redis: RedisServer;
 let fleet: Fleet;
@@ -76,8 +68,8 @@ test.for(CASES)(
   async ({ redisArgs = [], ...ordeal }) => {
     redis = await startRedis({ args: redisArgs });
     const args = ["--drain-timeout", "20s"];
-    fleet = await startFleet({ policy: POLICY, store: redis.url, args });
-    const books = await endure({ fleet, tenant: "acme", budget: BUDGET }, ordeal);
+    fleet = await startFleet({ policy: ENDURED_POLICY, store: redis.url, args });
+    const books = await endure(fleet, ordeal);
     expect(books.charged).toBeGreaterThan(0);
   },
 );

@@ -11,7 +11,7 @@
 import { spawn } from "node:child_process";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
+import { parseArgs, stripVTControlCharacters } from "node:util";
 import { DIRECTIONS, ENVIRONMENT_OF } from "./directed.ts";
 import { MUTANTS, type Mutant } from "./mutant-list.ts";
 import { run } from "./run.ts";
@@ -116,8 +116,7 @@ const runTests = (files: readonly string[], mutant: string) =>
 
 async function inTests(name: string, files: readonly string[]): Promise<Tried> {
   const { code, output } = await runTests(files, name);
-  // eslint-disable-next-line no-control-regex
-  const [, , title] = FAILED.exec(output.replaceAll(/\u001b\[[0-9;]*m/g, "")) ?? [];
+  const [, , title] = FAILED.exec(stripVTControlCharacters(output)) ?? [];
   if (code === 0) return { state: "SURVIVED", share: "", by: files.join(" ") };
   if (title === undefined || output.includes("timed out in"))
     return { state: "BROKEN", share: "", by: output.trim().slice(-300) };

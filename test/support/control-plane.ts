@@ -7,6 +7,8 @@ import path from "node:path";
 import { promisify } from "node:util";
 import { createApiClient, type ApiClient } from "../../src/adapters/kubernetes/api-client.ts";
 import { accessFromFile } from "../../src/adapters/kubernetes/kube-config.ts";
+import { eventually } from "./eventually.ts";
+import type { JsonObject } from "./pods.ts";
 import { ROOT } from "./sources.ts";
 
 const run = promisify(execFile);
@@ -36,6 +38,8 @@ export interface ControlPlane {
   readonly address: string;
   /** A file, for a service account of its own rights alone. */
   kubeconfigOf(namespace: string, serviceAccount: string): Promise<string>;
+  /** Makes a namespace; resolves when pods can be made in it. */
+  namespace(name: string, labels: JsonObject, annotations?: JsonObject): Promise<void>;
   /** What kubectl prints, on both outputs; it may fail. */
   kubectl(words: readonly string[], input?: string): Promise<string>;
   /** Ends the API server's process, as a machine that stops does; `start` again is not possible. */
@@ -79,6 +83,11 @@ export async function startControlPlane(port: number): Promise<ControlPlane> {
       };
       await writeFile(file, JSON.stringify(content), { mode: 0o600 });
       return file;
+    },
+    async namespace(name, labels, annotations = {}) {
+      await api.create("/api/v1/namespaces", { metadata: { name, labels, annotations } });
+      const account = `/api/v1/namespaces/${name}/serviceaccounts/default`;
+      await eventually(() => api.get(account).then(Boolean, () => false));
     },
     kubectl: async (words, input = "") => {
       const child = run("kubectl", words, { env });

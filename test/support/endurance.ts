@@ -35,19 +35,29 @@ export interface Ordeal {
   readonly promisedMs: number;
 }
 
+/** What agents spend meanwhile: they take half a minute for it. */
+const TENANT = "acme";
+const BUDGET = 200_000;
+export const ENDURED_POLICY = `
+tenants:
+  ${TENANT}:
+    limits:
+      - {name: month, meter: tokens, budget: {units: ${BUDGET}, period: month}}
+`;
+
 export interface Endurance {
   readonly fleet: Fleet;
   readonly tenant: string;
   readonly budget: number;
 }
 
-/** Agents that take half a minute for `budget`. */
 const PACE = { isKeyed: true, thinkMs: 400, patienceMs: 60_000 };
 
-export async function endure({ fleet, tenant, budget }: Endurance, ordeal: Ordeal): Promise<Books> {
+/** `fleet`: under {@link ENDURED_POLICY}. */
+export async function endure(fleet: Fleet, ordeal: Ordeal): Promise<Books> {
   const { members } = fleet;
   const { lose, restore, isShort = false, promisedMs } = ordeal;
-  const agents = startAgents(members, { ...PACE, tenant });
+  const agents = startAgents(members, { ...PACE, tenant: TENANT });
   await agents.admitted(30);
   await lose();
   let since = performance.now();
@@ -67,10 +77,10 @@ export async function endure({ fleet, tenant, budget }: Endurance, ordeal: Ordea
   await agents.admitted(30);
   await agents.stop();
   if (restore) for (const member of members) await saysSo(member);
-  const last = startAgents(members, { tenant });
+  const last = startAgents(members, { tenant: TENANT });
   await last.done;
   const books = mergeBooks([agents.books, last.books]);
-  await balances({ fleet, tenant, budget }, books);
+  await balances({ fleet, tenant: TENANT, budget: BUDGET }, books);
   return books;
 }
 

@@ -8,7 +8,7 @@ import {
   openJournal,
   type OpenJournal,
 } from "../../src/adapters/journal/journal.ts";
-import type { JournalEntry, Keeper, Recovered } from "../../src/ports/journal.ts";
+import type { Journal, JournalEntry, Keeper, Recovered } from "../../src/ports/journal.ts";
 import type { Log } from "../../src/ports/log.ts";
 import { SILENT } from "./silence.ts";
 
@@ -92,3 +92,19 @@ export const AFTER = [
   { count: 2, "at 1": { n: 1 }, "at 2": { n: 2 } },
   { count: 3, "at 1": { n: 1 }, "at 2": { n: 2 }, "at 3": { n: 3 } },
 ];
+
+/** A keeper of the journal, and how many entries the journal has taken of what lives. */
+export function joinCounted(journal: Pick<Journal, "join">) {
+  const keeper = mapKeeper();
+  let steps = 0;
+  journal.join({
+    collect: (to) => keeper.collect(to),
+    *live() {
+      for (const entry of keeper.live()) {
+        steps++;
+        yield entry;
+      }
+    },
+  });
+  return { keeper, steps: () => steps };
+}

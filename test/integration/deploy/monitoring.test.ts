@@ -7,17 +7,10 @@ import { promisify } from "node:util";
 import { load } from "js-yaml";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createInjectorMetrics } from "../../../src/adapters/telemetry/injector-metrics.ts";
+import { METERED_POLICY } from "../../support/metered-policy.ts";
 import { type RunningSidecar, startSidecar } from "../../support/running-sidecar.ts";
 import { read, ROOT } from "../../support/sources.ts";
 
-const POLICY = `
-default_plan: free
-plans:
-  free:
-    limits:
-      - {name: tokens, meter: tokens, budget: {units: 100, period: once, ttl: 1h}, at: [{used: 50%, notify: true}]}
-      - {name: trial, meter: tokens, mode: shadow, budget: {units: 10, period: once, ttl: 1h}}
-`;
 const RULES = "deploy/helm/imprest/files/alerts.yaml";
 const RULE_TESTS = "deploy/alerts/tests.yaml";
 const run = promisify(execFile);
@@ -90,7 +83,7 @@ describe("every name in the alerts and the dashboard", () => {
 
   beforeAll(async () => {
     journal = await mkdtemp(path.join(tmpdir(), "imprest-"));
-    running = await startSidecar(POLICY, { journal });
+    running = await startSidecar(METERED_POLICY, { journal });
     const client = running.client();
     const subject = { tenant: "acme" };
     const amounts = [{ meter: "tokens", units: 60n }];

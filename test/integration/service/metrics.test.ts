@@ -1,15 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { METERED_POLICY } from "../../support/metered-policy.ts";
 import { type RunningSidecar, startSidecar } from "../../support/running-sidecar.ts";
 
-const POLICY = `
-default_plan: free
-plans:
-  free:
-    limits:
-      - {name: tokens, meter: tokens, budget: {units: 100, period: once, ttl: 1h}, at: [{used: 50%, notify: true}]}
-      - {name: trial, meter: tokens, mode: shadow, budget: {units: 10, period: once, ttl: 1h}}
-`;
 const GUIDE = new URL("../../../deploy/guides/metrics.md", import.meta.url);
 const subject = { tenant: "acme" };
 const tokens = (units: bigint) => [{ meter: "tokens", units }];
@@ -48,7 +41,7 @@ const valueOf = (name: string, labels: Record<string, string> = {}): number | un
   )?.value;
 
 beforeAll(async () => {
-  running = await startSidecar(POLICY, { metricsTenants: ["acme"], version: "9.9.9" });
+  running = await startSidecar(METERED_POLICY, { metricsTenants: ["acme"], version: "9.9.9" });
   const client = running.client();
   await client.call("check", { subject, amounts: tokens(1n) });
   const one = await client.call("reserve", { subject, amounts: tokens(60n) });
@@ -133,7 +126,7 @@ test("the metrics of the process are there", () => {
 });
 
 test("without --metrics-tenants no metric names any", async () => {
-  const plain = await startSidecar(POLICY);
+  const plain = await startSidecar(METERED_POLICY);
   await plain.client().call("check", { subject });
   expect((await plain.get("/metrics")).body).not.toContain("tenant");
   await plain.close();

@@ -7,6 +7,7 @@ import {
   AFTER,
   filesIn,
   found,
+  joinCounted,
   mapKeeper,
   open,
   threeWrites,
@@ -104,23 +105,13 @@ describe("rewriting", () => {
     const folder = await aFolder();
     await threeWrites(folder);
     const { journal } = await open(folder, { slice: 100 });
-    const keeper = mapKeeper();
-    let steps = 0;
-    journal.join({
-      collect: (to) => keeper.collect(to),
-      *live() {
-        for (const entry of keeper.live()) {
-          steps++;
-          yield entry;
-        }
-      },
-    });
+    const { keeper, steps } = joinCounted(journal);
     for (let n = 0; n < 300; n++) keeper.set(`${n}`, "x");
     journal.write();
-    expect(steps).toBe(0);
-    await until(() => steps > 0);
-    expect(steps).toBeLessThan(20);
-    await until(() => steps === 300);
+    expect(steps()).toBe(0);
+    await until(() => steps() > 0);
+    expect(steps()).toBeLessThan(20);
+    await until(() => steps() === 300);
     await journal.close();
   });
 
@@ -128,23 +119,13 @@ describe("rewriting", () => {
     const folder = await aFolder();
     await threeWrites(folder);
     const { journal } = await open(folder, { slice: 1 });
-    const keeper = mapKeeper();
-    let steps = 0;
-    journal.join({
-      collect: (to) => keeper.collect(to),
-      *live() {
-        for (const entry of keeper.live()) {
-          steps++;
-          yield entry;
-        }
-      },
-    });
+    const { keeper, steps } = joinCounted(journal);
     for (let n = 0; n < 20; n++) keeper.set(`pair ${n}`, 0);
     journal.write();
-    for (let n = 1; steps < 20; n++) {
+    for (let n = 1; steps() < 20; n++) {
       for (let pair = 0; pair < 20; pair++) keeper.set(`pair ${pair}`, n); // not written by us
-      const before = steps;
-      await until(() => steps > before);
+      const before = steps();
+      await until(() => steps() > before);
     }
     await journal.close();
     const [, ...frames] = readFrames(
