@@ -40,6 +40,13 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     replace: "return epoch > record.epoch && ancestors.length >= 0;",
   },
   {
+    name: "retiredInherited",
+    rule: "SH3: what a failed journal did not write is not spent again",
+    file: SHARD,
+    find: 'if (record.state === "retired" && close !== 2) return false;',
+    replace: "if (close > 2) return false;",
+  },
+  {
     name: "noPurgeLife",
     rule: "SH6: no ledger is forgotten under an open reservation",
     file: SHARD,

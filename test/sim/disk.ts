@@ -17,7 +17,8 @@ export interface Disk {
   /** The machine starts anew: what was not synced is gone. */
   reboot(): void;
   lose(): void;
-  fill(isFull: boolean): void;
+  /** `isMarked`: the journal can still be marked as failed, as a full disk allows; a dead one does not. */
+  fill(isFull: boolean, isMarked?: boolean): void;
   /** Whether a reservation is written there that is not over. */
   keeps(id: string): boolean;
   /** A write has failed since the process began: what it left is older than what it did. */
@@ -60,6 +61,7 @@ export function createDisk(agenda: Agenda): Disk {
   let syncedAt = 0;
   let why = "";
   let isFull = false;
+  let isMarked = false;
   let failed = false;
 
   function undo(): void {
@@ -71,7 +73,6 @@ export function createDisk(agenda: Agenda): Disk {
       const keepers: Keeper[] = [];
       let collected: JournalEntry[] = [];
       failed = false;
-      why = "";
       const journal: Journal = {
         join: (keeper) => void keepers.push(keeper),
         put(kind, name, state) {
@@ -82,6 +83,7 @@ export function createDisk(agenda: Agenda): Disk {
           for (const keeper of keepers) keeper.collect(journal);
           if (failed || isFull) {
             failed = true;
+            if (isMarked) why = "failed";
             return false;
           }
           if (collected.length === 0) return true;
@@ -91,6 +93,7 @@ export function createDisk(agenda: Agenda): Disk {
             syncedAt = agenda.now();
           }
           unsynced.push(collected.map((entry) => put(written, entry)));
+          why = ""; // until then it holds: nobody has said yet who goes on from what is there
           collected = [];
           around();
           return true;
@@ -120,8 +123,9 @@ export function createDisk(agenda: Agenda): Disk {
       unsynced = [];
       why = "";
     },
-    fill(full) {
+    fill(full, marked = false) {
       isFull = full;
+      isMarked = marked;
     },
     keeps: (id) => written.get("reservation")?.has(id) ?? false,
     failed: () => failed,

@@ -104,7 +104,7 @@ export function createInjector(options: InjectorOptions): Injector {
     }
     if (hasRoom(fleet) && happens("twin", process)) fleet.twin(process);
     if (happens("diskFull", process)) {
-      process.disk.fill(true);
+      process.disk.fill(true, chance.chance(0.5));
       agenda.at(span(), "disk is free again", () => process.disk.fill(false));
     }
   }

@@ -27,7 +27,7 @@ export interface LedgerFacts {
 
 export interface RecordFacts {
   readonly id: string;
-  readonly state: "live" | "expired" | "closed";
+  readonly state: "live" | "expired" | "closed" | "retired";
   readonly out: number;
   readonly expiresAt: number;
 }
@@ -97,7 +97,7 @@ function faultOf(ledger: SharedLedger): string {
     const out = outOf(record);
     if (out < 0) return `SL1 a record has ${out} out`;
     if (record.state === "live") sums.out += out;
-    if (record.state === "expired" && ledger.spec.kind === "budget") sums.quarantined += out;
+    if (record.state !== "live" && ledger.spec.kind === "budget") sums.quarantined += out;
     if (record.state === "closed" && out > 0) return `SL7 closed with ${out} out`;
     sums.settled += record.spent;
     sums.demand += record.demand;

@@ -85,7 +85,8 @@ export function checkRenewed(options: RestOptions): void {
   for (const ledger of everything(options)) {
     for (const { id, state, out, expiresAt } of ledger.records) {
       const name = living.get(id);
-      if (name === undefined || out === 0 || (state === "live" && expiresAt > now)) continue;
+      if (name === undefined || out === 0 || state === "retired") continue;
+      if (state === "live" && expiresAt > now) continue;
       options.fail(`L4 ${name}: ${out} of ${nameOf(ledger)} is not renewed under ${id}`);
     }
   }

@@ -25,7 +25,7 @@ function checkSums(ledger: SharedLedger): void {
   assert.equal(closed, 0, `SL7 ${name}: closed with units out`);
   const out = sum((record) => (isLive(record) ? outOf(record) : 0));
   assert.equal(ledger.out, out, `SL1 ${name}: out`);
-  const lapsed = sum((record) => (record.state === "expired" ? outOf(record) : 0));
+  const lapsed = sum((record) => (record.state !== "live" ? outOf(record) : 0));
   const isBudget = ledger.spec.kind === "budget";
   assert.equal(ledger.quarantined, isBudget ? lapsed : 0, `SL1, SL4 ${name}: quarantined`);
   const spent = sum((record) => record.spent);

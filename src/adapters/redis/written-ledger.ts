@@ -123,7 +123,7 @@ function readRecords(fields: ReadonlyMap<string, string>): Map<string, HolderRec
   return records;
 }
 
-const isState = (word: string): word is RecordState => /^(live|expired|closed)$/.test(word);
+const isState = (word: string): word is RecordState => /^(live|expired|closed|retired)$/.test(word);
 
 function readRecord({ text, number }: Reader): HolderRecord {
   const epoch = number();

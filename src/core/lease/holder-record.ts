@@ -77,7 +77,7 @@ export function fits(
   const before = record ?? NOTHING;
   const after = outOf(heard(ledger, before, block));
   const isOut = before.state === "live" ? outOf(before) : 0;
-  const isHeldBack = before.state === "expired" && quarantines(ledger) ? outOf(before) : 0;
+  const isHeldBack = before.state !== "live" && quarantines(ledger) ? outOf(before) : 0;
   return after >= 0 && ledger.out - isOut + (ledger.quarantined - isHeldBack) + after <= MAX_UNITS;
 }
 
@@ -104,7 +104,7 @@ export function absorb(
   const isFirst = isHistory || record.fence !== ledger.fence;
   const before = { ...record };
   if (record.state === "live") ledger.out -= outOf(record);
-  if (wasExpired && quarantines(ledger)) ledger.quarantined -= outOf(record);
+  else if (quarantines(ledger)) ledger.quarantined -= outOf(record);
   if (record.state !== "live") {
     record.state = "live"; // (SL7)
     ledger.live += 1;
@@ -197,8 +197,10 @@ export function closeRecord(
   block: SyncBlock,
   now: EpochMs,
 ): void {
-  if (block.close === 2) lapse(ledger, record, NEVER);
-  else if (block.close === 1 && outOf(record) === 0) {
+  if (block.close === 2) {
+    lapse(ledger, record, NEVER);
+    record.state = "retired";
+  } else if (block.close === 1 && outOf(record) === 0) {
     leave(ledger, record);
     record.state = "closed";
     record.expiresAt = now + FOLD_MS;

@@ -48,7 +48,7 @@ function resolveIn(found: Operated, holder: string | undefined): Units {
   const { ledger } = found;
   const before = accountOf(ledger, NEVER).quarantined;
   for (const [id, record] of ledger.records) {
-    if (record.state !== "expired" || (holder !== undefined && holder !== id)) continue;
+    if (record.state === "live" || (holder !== undefined && holder !== id)) continue;
     if (!quarantines(ledger) || outOf(record) === 0) continue; // (OP3)
     ledger.quarantined -= outOf(record);
     foldRecord(ledger, id, record);

@@ -10,7 +10,8 @@
  *   SH1  A message is settled in all its blocks or refused as a whole; what is refused changes nothing.
  *   SH2  Needs of an atomic message are granted in all blocks, or nothing is granted in any.
  *   SH3  A record hears only the process that it knows, and its heirs: a later epoch whose journal names the nonce
- *        of the last process that this record has heard.
+ *        of the last process that this record has heard. One that was retired hears its heirs only to be retired
+ *        again: what a failed journal did not write, they do not know.
  *   SH4  Fences never fall, and a ledger's version grows with each message that changes it.
  *   SH5  A sequence number is settled once; its repetition is answered with the totals granted.
  *   SH6  A ledger is not forgotten under an open reservation or a lease that is not over.
@@ -197,12 +198,14 @@ function metaOf(shard: Shard, message: SyncMessage, { now, historyId }: StoreEnv
 function refusal(work: Work, holder: Holder, history: History): SyncStatus | undefined {
   const { block, ledger, known } = work;
   if (ledger.spec.kind !== block.spec.kind) return "bad";
-  if (known ? !isHeir(known, holder) : isFolded(ledger, block, history)) return "stale"; // (SH3)
+  if (known ? !isHeir(known, holder, block) : isFolded(ledger, block, history)) return "stale"; // (SH3)
   return fits(ledger, known, block) ? undefined : "bad";
 }
 
-function isHeir(record: HolderRecord, { nonce, epoch, ancestors }: Holder): boolean {
+function isHeir(record: HolderRecord, holder: Holder, { close }: SyncBlock): boolean {
+  const { nonce, epoch, ancestors } = holder;
   if (record.nonce === nonce) return record.epoch === epoch;
+  if (record.state === "retired" && close !== 2) return false;
   return epoch > record.epoch && ancestors.includes(record.nonce);
 }
 

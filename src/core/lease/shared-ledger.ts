@@ -2,7 +2,7 @@
  * A ledger of a fleet: a record for each lease that is out, and the sums over all of them, so that no step looks
  * at more records than the caller's own and a few that have lapsed.
  *
- *   SL1  out = Σ of what live records have out; quarantined = the same of the expired ones, budgets alone.
+ *   SL1  out = Σ of what live records have out; quarantined = the same of the expired and retired ones, budgets alone.
  *   SL2  settled = Σ spent, folded records included.
  *   SL3  Totals merge by their maximum: a message that is lost, repeated or late charges nothing twice.
  *   SL4  What a dead holder of a budget had out is never granted again by the passing of time.
@@ -30,8 +30,11 @@ export const NEVER: EpochMs = MAX_UNITS;
 /** How far ahead a rate is granted before it has accrued. */
 export const BOOKING_MS: DurationMs = 500;
 
-/** live: renewed in time. expired: silent for too long. closed: its holder said that nothing is out. */
-export type RecordState = "live" | "expired" | "closed";
+/**
+ * live: renewed in time. expired: silent for too long. closed: its holder said that nothing is out. retired: its
+ * holder lost the proof of what is out.
+ */
+export type RecordState = "live" | "expired" | "closed" | "retired";
 
 /** One lease, as its holder told of it. */
 export interface HolderRecord {

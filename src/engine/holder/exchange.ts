@@ -97,9 +97,10 @@ export function send(state: HolderState, parts: readonly Part[], waiting?: Waiti
 
 function attempt(state: HolderState, sent: Sent): void {
   sent.attempts++;
-  state.outbox(() =>
-    state.store.sync(sent.message, (reply) => state.later(() => answered(state, sent, reply))),
-  );
+  state.outbox(() => {
+    if (!state.sent.has(sent)) return; // given up meanwhile: the journal did not write what it says (HS3)
+    state.store.sync(sent.message, (reply) => state.later(() => answered(state, sent, reply)));
+  });
 }
 
 /** Those that failed and are due go out again, the same (EX1). */
@@ -138,7 +139,7 @@ function answered(state: HolderState, sent: Sent, reply: SyncReply | StoreFault)
   if (sent.waiting) waitedFor(state, sent, sent.waiting, reply);
 }
 
-/** Another process is this holder now, or the one whose leases were to be retired. */
+/** Another process is this holder now, or the leases were retired when the journal that this one read had failed. */
 function isAnothers(state: HolderState, { stocks }: Sent): void {
   const own = stocks.filter(({ retiring }) => !retiring);
   for (const stock of stocks) if (stock.retiring) state.forget(stock); // they are the other's to settle
@@ -292,9 +293,12 @@ export function giveUp(state: HolderState, sent: Sent): void {
   state.sent.delete(sent);
 }
 
-/** Another process is this holder: nothing that was granted is ours; what reservations hold is counted beyond. */
+/** The leases are not this process's: nothing that was granted is ours; what reservations hold is counted beyond. */
 export function startAnew(state: HolderState): void {
-  state.log.error({}, "another process goes on from the same journal; this one begins anew");
+  state.log.error(
+    {},
+    "another process goes on from the same journal, or it had failed before; this one begins anew",
+  );
   state.renewIdentity();
   for (const sent of state.sent) giveUp(state, sent);
   for (const stock of Array.from(state.stocks.values())) {

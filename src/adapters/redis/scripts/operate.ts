@@ -24,7 +24,7 @@ local fields = call('HGETALL', key)
 for i = 1, #fields, 2 do
   local id = string.match(fields[i], '^h:(.*)$')
   local r = id and parse(fields[i + 1], RECORD)
-  local is_held = r and r.state == 'expired' and l.kind == 'budget' and out_of(r) > 0
+  local is_held = r and r.state ~= 'live' and l.kind == 'budget' and out_of(r) > 0
   if is_held and (wanted == '' or wanted == id) then
     l.quarantined = l.quarantined - out_of(r)
     fold(l, id, r)

@@ -141,7 +141,7 @@ local function fits(l, known, b)
   local before = known or UNHEARD
   local after = out_of(heard(l, before, b))
   local is_out = before.state == 'live' and out_of(before) or 0
-  local is_held_back = before.state == 'expired' and l.kind == 'budget' and out_of(before) or 0
+  local is_held_back = before.state ~= 'live' and l.kind == 'budget' and out_of(before) or 0
   return after >= 0 and l.out - is_out + (l.quarantined - is_held_back) + after <= MAX
 end
 
@@ -153,7 +153,8 @@ for _, b in ipairs(blocks) do
   if known then
     local is_heir = nonce == known.nonce and epoch == known.epoch
     if nonce ~= known.nonce then
-      is_heir = epoch > known.epoch and string.find(',' .. ancestors, ',' .. known.nonce .. ',', 1, true) ~= nil
+      is_heir = (known.state ~= 'retired' or b.close == 2) and epoch > known.epoch
+        and string.find(',' .. ancestors, ',' .. known.nonce .. ',', 1, true) ~= nil
     end
     if not is_heir then return refuse('stale') end
   else

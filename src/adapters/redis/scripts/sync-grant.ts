@@ -141,7 +141,9 @@ for _, b in ipairs(blocks) do
     end
     if b.back > 0 then wake(l, b) end
     if b.close ~= 2 then r.expires_at = expiry_of(b) end
-    if b.close == 2 then lapse(l, r, NEVER)
+    if b.close == 2 then
+      lapse(l, r, NEVER)
+      r.state = 'retired'
     elseif b.close == 1 and out_of(r) == 0 then
       leave(l, r)
       r.state, r.expires_at = 'closed', now + FOLD_MS

@@ -107,8 +107,8 @@ local function absorb(b)
   local was_expired = r.state == 'expired'
   local is_history = not b.known and b.knows
   local is_first = is_history or r.fence ~= l.fence
-  if r.state == 'live' then l.out = l.out - out_of(r) end
-  if was_expired and l.kind == 'budget' then l.quarantined = l.quarantined - out_of(r) end
+  if r.state == 'live' then l.out = l.out - out_of(r)
+  elseif l.kind == 'budget' then l.quarantined = l.quarantined - out_of(r) end
   local after = heard(l, r, b)
   if r.state ~= 'live' then
     r.state = 'live'

@@ -151,6 +151,18 @@ describe("who may speak for a lease", () => {
     expect(blocks.map(({ status }) => status)).toEqual(["ok"]);
     expect(send(aSyncMessage([aSyncBlock({ seq: 9 })])).status).toBe("stale");
   });
+
+  test("SH3: a retired lease hears an heir only to be retired again", () => {
+    const player = playShard();
+    player.say({ want: 40 });
+    player.say({ granted: 40, spent: 10, close: 2 });
+    const heir = process("b2", 2, ["a1"]);
+    const older = { granted: 40, spent: 5, seq: 1 };
+    expect(player.send(aSyncMessage([aSyncBlock(older)], heir)).status).toBe("stale");
+    expect(
+      player.send(aSyncMessage([aSyncBlock({ ...older, close: 2 })], heir)).blocks,
+    ).toMatchObject([{ status: "ok", view: { out: 0, quarantined: 30 } }]);
+  });
 });
 
 describe("histories of a shard", () => {

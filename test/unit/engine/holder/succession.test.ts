@@ -107,6 +107,19 @@ describe("going on from a journal", () => {
     expect(free(stale)).toBe(0);
   });
 
+  test("HS3: what a failed journal did not write is not told, either", () => {
+    const tasks: (() => void)[] = [];
+    const h = holderWith({ outbox: (task) => void tasks.push(task) });
+    const lease = h.lease({ key: "r", kind: "rate", capacity: 100 });
+    h.wait(lease, 10);
+    const id = lease.stock?.id;
+    h.holder.journalLost();
+    h.pump();
+    for (const task of tasks) task();
+    const told = h.sent.flatMap(({ blocks }) => blocks).map(({ holder }) => holder);
+    expect([told.length > 0, told.includes(id ?? "")]).toEqual([true, false]);
+  });
+
   test("HS4: of rates and slots nothing is retired: time brings both back", () => {
     const h = holderWith({ recovered: EMPTY, shard: createShard() });
     const slots = h.lease({ key: "s", kind: "slots", capacity: 5 });
