@@ -11,7 +11,7 @@
  *   UK6  Each shard of which something is known here hears from us while it would still be learning: one that lost
  *        its data without any other sign answers with another fence, and is told everything.
  */
-import { free, outHere } from "../lease.ts";
+import { booked, free, outHere } from "../lease.ts";
 import type { Part } from "./exchange.ts";
 import { about, storeTime, type HolderState } from "./state.ts";
 import {
@@ -57,7 +57,6 @@ export function tend(state: HolderState, stock: Stock): Part | undefined {
   if (stock.closing && stock.lease.reserved === 0 && stock.lease.pending === 0) {
     return closing(stock, mono);
   }
-  if (stock.waits > 0 && !stock.forced && !stock.dry) return undefined;
   if (stock.giveAt > 0 && mono >= stock.giveAt) {
     const keep = stock.giveKeep;
     stock.giveAt = keep > 0 ? mono + KEPT : 0; // (UK5)
@@ -71,6 +70,7 @@ export function tend(state: HolderState, stock: Stock): Part | undefined {
     giveBack(stock, 0);
     return settle;
   }
+  if (stock.waits > 0 && !stock.forced && !stock.dry) return undefined;
   if (stock.forced && mono >= stock.settleAt) return settle;
   const part = stock.waits > 0 ? undefined : planned(state, stock);
   return part ?? (mono >= touchAt(state, stock) ? settle : undefined);
@@ -145,8 +145,7 @@ function refilling(state: HolderState, stock: Stock): Part | undefined {
   if (!mayAsk) return undefined;
   const lead = Math.min(Math.max(LEAD, 3 * state.store.roundTripMs()), stock.horizon);
   const low = ahead(stock, lead, mono);
-  if (free(stock.lease) >= low || outHere(stock.lease) - stock.lease.reserved >= low)
-    return undefined;
+  if (free(stock.lease) + booked(stock.lease) >= low) return undefined;
   stock.askedAt = mono;
   return { stock, asking: { more: ahead(stock, stock.horizon, mono), need: 0, close: 0 } };
 }

@@ -4,14 +4,15 @@
  *   WA1  First come, first served on each ledger: one that must wait is not overtaken there by one that came
  *        later, but for units that a waiter's own message brought.
  *   WA2  A waiter holds nothing. In direct mode it gives back what is free here in the same message that asks
- *        for the whole, so that no two sidecars wait for each other's rests.
+ *        for the whole, so that no two sidecars wait for each other's rests. What comes free later, and is not all
+ *        that it waits for, goes back in its time.
  *   WA3  All ledgers of one shard that a waiter lacks are asked for at once, all or nothing.
  *   WA4  A waiter that cannot go on blocks no other from asking.
  *   WA5  Nobody waits for units that nobody has.
  */
 import { BLOCKS_MAX } from "../../core/lease/well-formed.ts";
 import type { Units } from "../../core/units.ts";
-import { available, elsewhere, free, outHere } from "../lease.ts";
+import { available, booked, elsewhere, free, type Lease } from "../lease.ts";
 import { send, type Part } from "./exchange.ts";
 import { isHushed, isRefused, newsAt, noteRefusal } from "./scarcity.ts";
 import { isLost, storeTime, type HolderState, type Waiting } from "./state.ts";
@@ -26,10 +27,13 @@ export function fitsHere(
   const { now } = state;
   ripen(stock, now.mono);
   if (since !== undefined && stock.heardFor < since) return false;
-  if (!stock.heard || (units > 0 && free(stock.lease) < units)) return false;
+  if (!stock.heard || (units > 0 && spendable(stock.lease) < units)) return false;
   if (units > 0 && isLasting(stock) && now.mono + ttlMs > stock.coveredUntil) return false;
   return storeTime(state) < stock.lease.spec.end;
 }
+
+/** Debt of which the store has not heard takes what is here; it is told, and then others may have more (L2, S23). */
+const spendable = (lease: Lease): Units => free(lease) - (lease.beyond - lease.toldBeyond);
 
 /** Lets everybody go on who can, or who need not wait any longer. */
 export function serve(state: HolderState): void {
@@ -153,14 +157,12 @@ function partFor(state: HolderState, { stock, units }: Waiting["wants"][number])
   const { lease } = stock;
   const isDirect = stock.horizon === 0 && lease.spec.kind !== "rate";
   if (isDirect) giveBack(stock, 0); // (WA2)
-  const here = Math.max(0, free(lease));
   const all = wanted(state, stock);
-  const booked = outHere(lease) - lease.reserved - here;
   return {
     stock,
     asking: {
-      more: Math.max(all, booked + units, ahead(stock, stock.horizon, mono)),
-      need: Math.max(0, units - here),
+      more: Math.max(all, booked(lease) + units, ahead(stock, stock.horizon, mono)),
+      need: Math.max(0, units - free(lease)),
       close: 0,
     },
   };

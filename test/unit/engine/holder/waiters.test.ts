@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { free, hold, unhold } from "../../../../src/engine/lease.ts";
+import { free, hold, holdBeyond, unhold } from "../../../../src/engine/lease.ts";
 import { aCommit, aConsume, aReserve } from "../../../support/builders.ts";
 import { fleetOf, type Pending } from "../../../support/fleet-harness.ts";
 import { holderWith } from "../../../support/holder-harness.ts";
@@ -41,6 +41,42 @@ describe("who waits", () => {
     expect([asked?.returned, asked?.need, free(lease)]).toEqual([lease.returned, 60, 0]);
     h.answerAll();
     expect(lease.reserved).toBe(90);
+  });
+
+  test("WA2: what comes free here while somebody waits for more goes back, too (S17)", () => {
+    const h = holderWith();
+    const other = holderWith({ shard: h.shard });
+    const [lease, others] = [
+      h.lease({ key: "a", capacity: 100 }),
+      other.lease({ key: "a", capacity: 100 }),
+    ];
+    other.wait(others, 30);
+    other.answerAll();
+    h.wait(lease, 40);
+    h.answerAll();
+    const waiting = h.wait(lease, 60);
+    h.answerAll();
+    unhold(lease, 20);
+    h.holder.touch(lease);
+    for (let i = 0; i < 10; i++) {
+      h.pass(10);
+      h.pump();
+      h.answerAll();
+    }
+    const { granted = 0, returned = 0 } =
+      h.shard.ledgers.get("u\0a")?.records.get(lease.stock?.id ?? "") ?? {};
+    expect([waiting.resumed, free(lease), granted - returned]).toEqual([0, 0, lease.reserved]);
+  });
+
+  test("what a debt takes is told before it is refused: others may have more (S17, S23)", () => {
+    const h = holderWith();
+    const lease = h.lease({ key: "a", capacity: 1_000 });
+    h.wait(lease, 50);
+    h.answerAll();
+    unhold(lease, 20);
+    const had = free(lease);
+    holdBeyond(lease, had);
+    expect([had >= 10, h.take(lease, 10)]).toEqual([true, "wait"]);
   });
 
   test("WA4: one that is being asked for holds up nobody on another ledger", () => {
