@@ -23,6 +23,8 @@ export interface Disk {
   keeps(id: string): boolean;
   /** A write has failed since the process began: what it left is older than what it did. */
   failed(): boolean;
+  /** It has, and whoever reads what it left is not told. */
+  deceives(): boolean;
   /** The directory, as it is now, on another machine. */
   copyTo(other: Disk): void;
   load(records: Records): void;
@@ -83,7 +85,7 @@ export function createDisk(agenda: Agenda): Disk {
           for (const keeper of keepers) keeper.collect(journal);
           if (failed || isFull) {
             failed = true;
-            if (isMarked) why = "failed";
+            if (isMarked || !isFull) why = "failed";
             return false;
           }
           if (collected.length === 0) return true;
@@ -129,6 +131,7 @@ export function createDisk(agenda: Agenda): Disk {
     },
     keeps: (id) => written.get("reservation")?.has(id) ?? false,
     failed: () => failed,
+    deceives: () => failed && why === "",
     copyTo: (other) => other.load(copy(written)),
     load(records) {
       written = records;

@@ -140,6 +140,8 @@ export function createFleet(options: FleetOptions): Fleet {
     const { disk, host } = process;
     agenda.note(`${process.name} ends, leaves ${leaves}`);
     truth.tick(); // what was due had expired by now
+    // Neither the disk nor the store heard that the journal failed: that nobody can know (HS3).
+    if (disk.deceives() && (process.sidecar?.wire.retiring() ?? 0) > 0) disk.lose();
     process.sidecar?.kill();
     process.sidecar = undefined;
     const mayBeOpen = agenda.now() < process.unsureUntil || !host.runs(); // what was made before that

@@ -88,6 +88,8 @@ export interface Wire extends SharedStore {
   hear(node: Node, hint: Hint): void;
   /** Names of the records that this process has last spoken of, one a ledger. */
   leases(): Iterable<string>;
+  /** Leases that were to be retired, of which no answer says that they are. */
+  retiring(): number;
 }
 
 export function createWire(options: WireOptions): Wire {
@@ -98,6 +100,7 @@ export function createWire(options: WireOptions): Wire {
   let knewId = false;
   let missed = 0;
   const leases = new Map<string, string>();
+  const retiring = new Set<string>();
 
   /** Runs `task` in the process, if it still is there. */
   const inside = (task: () => void): void =>
@@ -178,6 +181,7 @@ export function createWire(options: WireOptions): Wire {
     sync(message, done) {
       if (!lives()) return;
       for (const { spec, holder, close } of message.blocks) {
+        if (close === 2) retiring.add(holder);
         if (close === 0) leases.set(spec.key, holder);
         else if (leases.get(spec.key) === holder) leases.delete(spec.key); // to close is its last word
       }
@@ -189,6 +193,8 @@ export function createWire(options: WireOptions): Wire {
           () =>
             `${host.name} hears ${said} of ${message.blocks.map((one) => `${one.holder.slice(-4)} #${one.seq}`).join(" ")}`,
         );
+        if (said === "ok" || said === "stale")
+          for (const { holder } of message.blocks) retiring.delete(holder);
         done(reply);
       };
       exchange<Executed["reply"] | { readonly fault: string }>((node, answer) => {
@@ -217,6 +223,7 @@ export function createWire(options: WireOptions): Wire {
       network.carry(link, "in", () => inside(() => listener?.hint(hint)));
     },
     leases: () => leases.values(),
+    retiring: () => retiring.size,
     roundTripMs: () => 2,
     close: () => Promise.resolve(),
   };

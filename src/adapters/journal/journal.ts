@@ -100,16 +100,25 @@ function createJournal(
   let rewriting: Generator<JournalEntry, void> | undefined;
   let hasBegun = false;
   let hasFailed = false;
+  let isMarked = false;
   let hasEnded = false;
 
   function fail(cause: unknown): void {
     if (hasFailed) return;
     hasFailed = true;
     log.error({ err: cause, directory }, "the journal failed: going on without it");
+    mark((error) => {
+      log.error({ err: error, directory }, "the journal cannot be marked as failed; trying again");
+    });
+  }
+
+  /** Whoever reads it must know (JO2). */
+  function mark(refused: (error: unknown) => void): void {
     try {
-      writer.markFailed(); // (JO2)
+      writer.markFailed();
+      isMarked = true;
     } catch (error) {
-      log.error({ err: error, directory }, "the journal cannot be marked as failed");
+      refused(error);
     }
   }
 
@@ -168,7 +177,10 @@ function createJournal(
     for (const path of paths) await rm(path, { force: true }); // (JO3)
   }
 
-  const timer = setInterval(() => void writer.sync().catch(fail), syncMs);
+  const timer = setInterval(() => {
+    if (!hasFailed) void writer.sync().catch(fail);
+    else if (!isMarked) mark(() => undefined);
+  }, syncMs);
   timer.unref();
 
   const journal: Journal = {

@@ -223,23 +223,34 @@ async function removeSecond(folder: string): Promise<void> {
 }
 
 describe("a disk that is full", () => {
-  it("JO2: the write is false, later ones too, it is said once, and once more when it is read", async () => {
-    const folder = await aFolder();
+  /** Writes until the disk is full, and is killed; `before` and `after` are scripts. What it said, and when it failed. */
+  function fill(folder: string, before = "", after = "") {
     const adapter = new URL("../../../../src/adapters/journal/journal.ts", import.meta.url).href;
     const script = `import { openJournal } from ${JSON.stringify(adapter)};
+      import { mkdirSync, rmSync } from "node:fs";
+      import { setTimeout } from "node:timers/promises";
+      const failed = ${JSON.stringify(join(folder, "0000000001.failed"))};
       const nothing = () => {}; const said = [];
       const log = { debug: nothing, info: nothing, warn: nothing, error: (_, text) => said.push(text) };
-      const { journal, keeps } = await openJournal({ directory: ${JSON.stringify(folder)}, syncMs: 1000, log });
+      const { journal, keeps } = await openJournal({ directory: ${JSON.stringify(folder)}, syncMs: 20, log });
+      ${before}
       const heard = [];
       for (let n = 0; n < 40; n++) { journal.put("memory", "n" + n, "x".repeat(1000)); heard.push(journal.write()); }
+      ${after}
       console.log(JSON.stringify({ said, last: heard.lastIndexOf(true), first: heard.indexOf(false), keeps: keeps() }));
       process.kill(process.pid, "SIGKILL");`;
     const limited = 'trap "" XFSZ; ulimit -f 16; exec "$0" --input-type=module -e "$1"';
     const ended = spawnSync("bash", ["-c", limited, process.execPath, script], {
       encoding: "utf8",
     });
-    const { last, ...heard } = JSON.parse(ended.stdout) as Readonly<{ last: number }>;
-    const said = ["the journal failed: going on without it"];
+    return JSON.parse(ended.stdout) as Readonly<{ last: number; said: readonly string[] }>;
+  }
+  const FAILED = "the journal failed: going on without it";
+
+  it("JO2: the write is false, later ones too, it is said once, and once more when it is read", async () => {
+    const folder = await aFolder();
+    const { last, ...heard } = fill(folder);
+    const said = [FAILED];
     expect(heard).toEqual({ said, first: last + 1, keeps: false });
     expect(last).toBeGreaterThan(5);
     expect(await filesIn(folder)).toEqual(["0000000001.failed"]);
@@ -247,5 +258,17 @@ describe("a disk that is full", () => {
     expect(recovered.of("memory").size).toBe(last + 1);
     expect(recovered.intact).toBe(false);
     await journal.close();
+  });
+
+  it("JO2: that it failed is written as soon as the disk takes it", async () => {
+    const folder = await aFolder();
+    const inTheWay = 'mkdirSync(failed + "/x", { recursive: true });';
+    const { said } = fill(
+      folder,
+      inTheWay,
+      "rmSync(failed, { recursive: true }); await setTimeout(500);",
+    );
+    expect(said).toEqual([FAILED, "the journal cannot be marked as failed; trying again"]);
+    expect(await filesIn(folder)).toEqual(["0000000001.failed"]);
   });
 });
