@@ -4,8 +4,8 @@
  *   I1  budgets: committed and held, less overage, never exceed the most that was ever the limit; overage never
  *       exceeds what actuals were above their holds
  *   I2  a reservation is charged once
- *   I5  rates: an ideal bucket, filled by true time, is never below 0 (less than one unit for rounding, and half a
- *       second of refill for each loss of what was not confirmed); what a reservation did not use is back in it at
+ *   I5  rates: an ideal bucket, filled by true time, is never below 0 (less than one unit for rounding, a ms of refill
+ *       as the store reads its clock in whole ms, and half a second of it for each loss of what was not confirmed); what a reservation did not use is back in it at
  *       once, or overflows
  *   I6  slots: no more are open than the most that was ever allowed
  *
@@ -133,12 +133,13 @@ export function charge(account: Account, charged: Charge, { now, place }: Moment
 
 /** What is wrong here; "": nothing. */
 export function fault(account: Account): string {
-  const { name, kind, capacity, held, charged, overage, excess, open, level, slack } = account;
+  const { name, kind, capacity, held, charged, overage, excess, open, level, perMs, slack } =
+    account;
   if (overage > excess) return `I1 ${name}: overage ${overage} of ${excess} above the holds`;
   if (kind === "budget" && charged + held - overage > capacity) {
     return `I1 ${name}: committed ${charged} held ${held} overage ${overage} of ${capacity}`;
   }
-  if (kind === "rate" && level < -1 - slack) {
+  if (kind === "rate" && level < -1 - perMs - slack) {
     return `I5 ${name}: an ideal bucket is at ${level.toFixed(2)}, slack ${slack}`;
   }
   if (kind === "slots" && open > capacity) return `I6 ${name}: ${open} open of ${capacity}`;

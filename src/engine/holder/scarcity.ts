@@ -30,9 +30,13 @@ const SILENCE_RATE_MAX = 1_000;
 export const isDust = ({ lease }: Stock, units: number): boolean =>
   units < lease.spec.capacity / DUST;
 
+/** The store has answered about these very numbers: others, another answer. */
+export const isTold = ({ toldVersion, lease }: Stock): boolean => toldVersion >= lease.spec.version;
+
 /** Dry, and nothing has been shown that would make an ask worth its while. */
 export const isHushed = (stock: Stock, units: Units, until: number, mono: number): boolean =>
   stock.dry &&
+  isTold(stock) &&
   until > mono &&
   stock.listedUntil > mono && // (SK5)
   units > stock.shown &&
@@ -49,7 +53,7 @@ export const newsAt = (stock: Stock, units: Units, mono: number): number => {
 /** Nothing is to be learnt from asking for so much now. */
 export const isRefused = (stock: Stock, units: Units, mono: number): boolean =>
   comingBack(stock.lease) === 0 &&
-  stock.toldVersion >= stock.lease.spec.version && // other numbers, another answer
+  isTold(stock) &&
   isVain(stock, units, mono) &&
   (stock.lease.spec.kind !== "rate" || units > available(stock.lease, mono)); // (SK3)
 

@@ -220,7 +220,7 @@ function isUncovered(stock: Stock, mono: number): boolean {
 export function giveWay(state: HolderState, stock: Stock, level: 1 | 2): void {
   const { mono } = state.now;
   if (stock.lease.spec.kind !== "rate") stock.horizon = 0; // (UK5)
-  if (stock.waits > 0 || (stock.dry && isRest(stock))) return;
+  if (stock.dry && isRest(stock)) return;
   stock.giveAt = mono + 5 * state.rng.next();
   stock.giveKeep = level === 2 ? 0 : Math.floor(demandAt(stock.demand, mono) * COALESCE);
 }

@@ -14,7 +14,7 @@ import { BLOCKS_MAX } from "../../core/lease/well-formed.ts";
 import type { Units } from "../../core/units.ts";
 import { available, booked, elsewhere, free, type Lease } from "../lease.ts";
 import { send, type Part } from "./exchange.ts";
-import { isHushed, isRefused, newsAt, noteRefusal } from "./scarcity.ts";
+import { isHushed, isRefused, isTold, newsAt, noteRefusal } from "./scarcity.ts";
 import { isLost, storeTime, type HolderState, type Waiting } from "./state.ts";
 import { ahead, giveBack, isBooked, isLasting, ripen, type Stock } from "./stock.ts";
 
@@ -82,7 +82,7 @@ export function isHopeless(
 ): boolean {
   const { lease } = stock;
   if (units === 0 || !stock.heard || stock.learningUntil > now.mono || stock.inFlight) return false;
-  if (stock.toldVersion < lease.spec.version) return false;
+  if (!isTold(stock)) return false;
   return units > available(lease, now.mono) + elsewhere(lease);
 }
 
@@ -92,6 +92,7 @@ export const isShort = (
   { stock, units }: Waiting["wants"][number],
 ): boolean =>
   stock.shortUntil > now.mono &&
+  isTold(stock) &&
   units >= stock.shortFrom &&
   units > available(stock.lease, now.mono);
 
@@ -128,7 +129,7 @@ export function askForWaiters(state: HolderState): void {
     }
     if (waiting.retryAt > state.now.mono) continue;
     for (const { stock } of short) taken.add(stock);
-    for (const parts of byShard(short.map((want) => partFor(state, want)))) {
+    for (const parts of byShard(short.map((want) => partFor(state, waiting, want)))) {
       send(state, parts, waiting); // (WA3)
     }
   }
@@ -152,12 +153,16 @@ function lacks(state: HolderState, { ttlMs }: Waiting, want: Waiting["wants"][nu
   return !fitsHere(state, want, ttlMs);
 }
 
-function partFor(state: HolderState, { stock, units }: Waiting["wants"][number]): Part {
+function partFor(
+  state: HolderState,
+  waiting: Waiting,
+  { stock, units }: Waiting["wants"][number],
+): Part {
   const { mono } = state.now;
   const { lease } = stock;
   const isDirect = stock.horizon === 0 && lease.spec.kind !== "rate";
   if (isDirect) giveBack(stock, 0); // (WA2)
-  const all = wanted(state, stock);
+  const all = units + wantedBeside(state, waiting, stock);
   return {
     stock,
     asking: {
@@ -168,11 +173,15 @@ function partFor(state: HolderState, { stock, units }: Waiting["wants"][number])
   };
 }
 
-/** All that is waited for on a ledger. */
-function wanted({ waiters }: HolderState, stock: Stock): Units {
+/** What others wait for on a ledger, and could use: who lacks something else besides would only hold it (WA2). */
+function wantedBeside(state: HolderState, asking: Waiting, stock: Stock): Units {
   let units = 0;
-  for (const { wants } of waiters) {
-    for (const want of wants) if (want.stock === stock) units += want.units;
+  for (const waiting of state.waiters) {
+    if (waiting === asking) continue;
+    const { wants, ttlMs } = waiting;
+    const here = wants.find((want) => want.stock === stock);
+    if (here && wants.every((want) => want === here || fitsHere(state, want, ttlMs)))
+      units += here.units;
   }
   return units;
 }
