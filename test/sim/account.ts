@@ -4,9 +4,10 @@
  *   I1  budgets: committed and held, less overage, never exceed the most that was ever the limit; overage never
  *       exceeds what actuals were above their holds
  *   I2  a reservation is charged once
- *   I5  rates: an ideal bucket, filled by true time, is never below 0 (less than one unit for rounding, a ms of refill
- *       as the store reads its clock in whole ms, and half a second of it for each loss of what was not confirmed); what a reservation did not use is back in it at
- *       once, or overflows
+ *   I5  rates: an ideal bucket, filled by true time, is never below 0; what a reservation did not use is back in it at
+ *       once, or overflows (allowed: less than one unit for rounding; a ms of refill, as the store reads its clock in
+ *       whole ms; what spilt a moment before others took as much; half a second of refill for each loss of what was
+ *       not confirmed)
  *   I6  slots: no more are open than the most that was ever allowed
  *
  * It is conservative: what the callers of a process that died without its journal held counts as spent.
@@ -34,6 +35,9 @@ export interface Account {
   readonly perMs: number;
   /** What a loss of unconfirmed writes may have cost. */
   slack: number;
+  /** What overflowed the ideal bucket when it came back, and until when it may as well have come later. */
+  spilt: number;
+  spiltUntil: number;
   /** Where its units lie; undefined: nobody asks (only budgets are looked at, where nothing goes wrong). */
   readonly idle: Idle | undefined;
 }
@@ -74,6 +78,8 @@ export const newAccount = ({
   at: now,
   perMs,
   slack: 0,
+  spilt: 0,
+  spiltUntil: 0,
   idle: kind === "budget" ? idle : undefined,
 });
 
@@ -84,22 +90,36 @@ export function lossAt(account: Account): void {
   if (account.kind === "rate") account.slack += Math.ceil(account.perMs * BOOKED_MS);
 }
 
+/** An expiry is taken to be so much earlier or later than its process sees it. */
+const UNSURE_MS = 10;
+
 /** The ideal bucket, with `units` more that came by time or came back. */
 function fill(account: Account, now: number, units = 0): void {
   const by = (now - account.at) * account.perMs;
   account.at = now;
   account.level = Math.min(account.capacity, account.level + by);
+  const spilt = account.level + units - account.capacity;
   account.level = Math.min(account.capacity, account.level + units);
+  if (spilt <= 0 || units === 0) return;
+  account.spilt = spilt + (now < account.spiltUntil ? account.spilt : 0);
+  account.spiltUntil = now + UNSURE_MS;
+}
+
+/** Taken from the ideal bucket. What spilt a moment ago may have found this room, had it come then. */
+function take(account: Account, now: number, units: number): void {
+  fill(account, now);
+  account.level -= units;
+  if (now >= account.spiltUntil) return;
+  const room = Math.min(units, account.spilt);
+  account.spilt -= room;
+  account.slack += room;
 }
 
 /** Units that a caller was allowed to use. */
 export function hold(account: Account, units: number, { now, place }: Moment): void {
   if (account.kind === "slots") account.open++;
   else account.held += units;
-  if (account.kind === "rate") {
-    fill(account, now);
-    account.level -= units;
-  }
+  if (account.kind === "rate") take(account, now, units);
   account.idle?.moved(place, -units, now);
 }
 
@@ -124,10 +144,7 @@ export function charge(account: Account, charged: Charge, { now, place }: Moment
   account.charged += units;
   account.overage += overage;
   account.excess += excess;
-  if (account.kind === "rate") {
-    fill(account, now);
-    account.level -= units - overage;
-  }
+  if (account.kind === "rate") take(account, now, units - overage);
   account.idle?.moved(place, -units, now);
 }
 

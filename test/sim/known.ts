@@ -93,9 +93,9 @@ export function takeUp({ parts, owner }: Known, now: number): void {
 
 /** Its process settled it as `told`, and ended before it said so: what that does not use is free (S12, S20). */
 export function leaveUnused(known: Known, told: Operation, now: number): void {
-  if (known.state !== "open") return;
   if (told.op !== "release" && (told.op !== "commit" || told.partial)) return;
   known.isCutOff = true;
+  if (known.state !== "open") return; // its units are free since it expired
   for (const part of known.parts) {
     const { meter, held, charged } = part;
     const used = told.op === "commit" ? (unitsOf(told.amounts, meter) ?? charged + held) : 0;

@@ -68,6 +68,22 @@ describe("who waits", () => {
     expect([waiting.resumed, free(lease), granted - returned]).toEqual([0, 0, lease.reserved]);
   });
 
+  test("WA2: nobody asks for money on behalf of one who waits for a slot", () => {
+    const slots = " }\n      - { name: slots, concurrency: { max: 1 }, match: { tag: slot }";
+    const fleet = fleetOf(MONEY(1_000, slots));
+    const [one, two] = fleet.replicas;
+    two?.run(aReserve({ ...dollars(500), action: { tags: ["slot"] } }));
+    fleet.clock.advance(20);
+    for (let i = 0; i < 3; i++) one?.run(aReserve({ ...dollars(100), action: { tags: ["slot"] } }));
+    fleet.clock.advance(5);
+    const alone = one?.run(aReserve(dollars(100)));
+    fleet.clock.advance(5);
+    const out = Array.from(fleet.shards.values(), ({ ledgers }) =>
+      Array.from(ledgers.values()).filter(({ spec }) => spec.kind === "budget"),
+    ).flat()[0]?.out;
+    expect([alone && said(alone), out]).toEqual(["allow", 600]);
+  });
+
   test("what a debt takes is told before it is refused: others may have more (S17, S23)", () => {
     const h = holderWith();
     const lease = h.lease({ key: "a", capacity: 1_000 });
