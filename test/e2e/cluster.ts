@@ -173,6 +173,13 @@ export async function ask(pod: Pod, rpc: string, request: object): Promise<Answe
   return (await answer.json()) as Answer;
 }
 
+/** The same, again while nobody serves. */
+export const askAgain = (pod: Pod, rpc: string, request: object): Promise<Answer> =>
+  waitFor("a sidecar that serves", async () => {
+    const answer = await ask(pod, rpc, request);
+    return answer.error !== "UNAVAILABLE" && answer;
+  });
+
 export interface Answer {
   readonly verdict?: { readonly decision: string; readonly denial?: { readonly reason: string } };
   readonly reservation_id?: string;
@@ -191,13 +198,14 @@ export const imprest = (words: readonly string[]): Promise<string> =>
   succeed([process.execPath, path.join(ROOT, "dist/main.js"), ...words]);
 
 /** This machine as pods see it; nobody else's Redis is in the cluster's network. */
-const STORE = { host: "10.89.0.1", port: 6379 };
-export const STORE_URL = `redis://${STORE.host}:${STORE.port}`;
+export const STORE_HOST = "10.89.0.1";
+const STORE_PORT = 6379;
+export const STORE_URL = `redis://${STORE_HOST}:${STORE_PORT}`;
 
-/** A Redis on this machine that pods reach by {@link STORE_URL}: one at a time. */
-export async function startStore(): Promise<Store> {
-  const args = ["--bind", "127.0.0.1", STORE.host, "--protected-mode", "no"];
-  const redis = await startRedis({ args, port: STORE.port });
+/** A Redis on this machine that pods reach by {@link STORE_URL}: one at a time. `more`: words on its command line. */
+export async function startStore(more: readonly string[] = []): Promise<Store> {
+  const args = ["--bind", "127.0.0.1", STORE_HOST, "--protected-mode", "no", ...more];
+  const redis = await startRedis({ args, port: STORE_PORT });
   return Object.assign(redis, {
     async ledgers(tenant: string) {
       const words = ["ledger", "show", "--store", STORE_URL, "--tenant", tenant, "--json"];

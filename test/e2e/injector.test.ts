@@ -1,4 +1,6 @@
 /** The chart, installed by helm, and its injector: who gets a sidecar, who is refused and why, and what the injector lives through. */
+import { once } from "node:events";
+import { connect } from "node:tls";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import {
   ask,
@@ -56,6 +58,16 @@ async function caBundles(): Promise<string[]> {
   return hook.webhooks.map(
     ({ clientConfig }: { clientConfig: { caBundle?: string } }) => clientConfig.caBundle ?? "",
   );
+}
+
+/** The fingerprint of what the webhook's Service shows. */
+async function servedCertificate(): Promise<string> {
+  const host = await inSystem("get", "service", WEBHOOK, "-o", "jsonpath={.spec.clusterIP}");
+  const socket = connect({ host, port: 443, rejectUnauthorized: false }); // who trusts it is the API server's affair
+  await once(socket, "secureConnect");
+  const { fingerprint256 } = socket.getPeerCertificate();
+  socket.destroy();
+  return fingerprint256;
 }
 
 const injectorPods = async (): Promise<string[]> =>
@@ -167,27 +179,57 @@ describe("what the injector lives through", () => {
     await inSystem("rollout", "status", "deployment/imprest-injector");
   });
 
-  test("a new certificate authority: the webhook trusts it, and no pod is refused meanwhile", async () => {
-    const before = await caBundles();
+  test("a new certificate authority is trusted, then serves, and the old one goes; no pod is refused meanwhile", async () => {
+    const certificates = { caLifetime: "2d", leafLifetime: "1h", overlap: "8s" };
+    await installChart({ injector: { certificates } });
+    const [old = ""] = await caBundles();
+    const oldLeaf = await servedCertificate();
     const now = `imprest.dev/rotate=${Date.now()}`;
     await inSystem("annotate", "secret", `${WEBHOOK}-tls`, "--overwrite", now);
-    let n = 0;
-    await waitFor("another caBundle", async () => {
-      expect(firstOf(await tryOut(aPod(`rotated-${(n += 1)}`)))).toBe("imprest-sidecar");
-      const now = await caBundles();
-      return now.every((bundle, at) => bundle !== "" && bundle !== before[at]);
+    const seen: string[] = [];
+    await waitFor("the new authority alone", async () => {
+      expect(firstOf(await tryOut(aPod(`rotated-${seen.length}`)))).toBe("imprest-sidecar");
+      const [bundle = ""] = await caBundles();
+      const authorities = Buffer.from(bundle, "base64").toString().split("BEGIN").length - 1;
+      const leaf = (await servedCertificate()) === oldLeaf ? "old" : "new";
+      const state = `${authorities} trusted, the ${leaf} serves`;
+      if (state !== seen.at(-1)) seen.push(state);
+      return authorities === 1 && bundle !== old;
     });
-    expect(firstOf(await tryOut(aPod("rotated")))).toBe("imprest-sidecar");
+    // Both replicas read of a new certificate in their own time: for a moment either may answer.
+    expect(seen[0]).toMatch(/^[12] trusted, the old serves$/);
+    expect(seen).toContain("2 trusted, the old serves");
+    expect(seen).toContain("2 trusted, the new serves");
+    expect(seen.at(-1)).toBe("1 trusted, the new serves");
   });
 
   test("what `helm test` looks at", async () => {
     expect(await helm(["test", "imprest", "--timeout", "60s"])).toContain("Succeeded");
   });
 
-  test("an upgrade of the chart: no conflict over caBundle, which stays", async () => {
+  test("what it finds: a pod that is older than its namespace's label, and what to do", async () => {
+    const space = await openNamespace("late");
+    const [agent] = agentSpec({ tenant: space.name }).containers;
+    const env = [{ name: "IMPREST_SOCKET", value: "unix:/nowhere" }];
+    const older = aPod("older");
+    const spec = { ...(older["spec"] as object), containers: [{ ...agent, env }] };
+    await space.mustApply({ ...older, spec });
+    await space.ready("older");
+    await kubectl("label", "namespace", space.name, "imprest.dev/injection=enabled");
+    await expect(helm(["test", "imprest", "--timeout", "60s"])).rejects.toThrow("failed");
+    const found = await inSystem("logs", "imprest-test");
+    expect(found).toContain(`${space.name}/older`);
+    expect(found).toContain("kubectl rollout restart");
+    await space.close();
+  });
+
+  test("an upgrade of the chart, and the way back: no conflict over caBundle, which stays", async () => {
     const before = await caBundles();
-    await installChart();
+    await installChart({ injector: { timeoutSeconds: 5 } });
     expect(await caBundles()).toEqual(before);
+    await helm(["rollback", "imprest", "--wait", "--timeout", "120s"]);
+    expect(await caBundles()).toEqual(before);
+    expect(firstOf(await tryOut(aPod("rolled-back")))).toBe("imprest-sidecar");
   });
 
   test("none left: pods that opted in are refused, all others start", async () => {

@@ -4,7 +4,7 @@
  */
 import { readdir, readFile } from "node:fs/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { type Namespace, ask, needsCluster, noCluster, run, waitFor } from "./cluster.ts";
+import { type Namespace, ask, askAgain, needsCluster, noCluster, run, waitFor } from "./cluster.ts";
 import { AGENT_UID, agentDeployment, agentJob, agentPod, type Manifest, type Pod } from "./pods.ts";
 import { CALL_MICROS, type Stage, USAGE, follow, openStage, operation, saidAt } from "./stage.ts";
 import { WAYS, untilInjecting } from "./ways.ts";
@@ -118,13 +118,8 @@ describe.each(WAYS)("a pod that got its sidecar $name", (way) => {
       return sidecar?.restartCount === 1 && sidecar.ready && now;
     });
     expect(status.containerStatuses[0]?.restartCount).toBe(0);
-    const settled = await waitFor("the agent's connection", async () => {
-      const answer = await ask(pod, "Commit", {
-        reservation_id: held.reservation_id,
-        usage: USAGE,
-      });
-      return answer.error !== "UNAVAILABLE" && answer;
-    });
+    const commit = { reservation_id: held.reservation_id, usage: USAGE };
+    const settled = await askAgain(pod, "Commit", commit);
     expect(settled.charged).toContainEqual(CHARGED);
   });
 

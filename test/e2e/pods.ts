@@ -121,6 +121,13 @@ const metadataOf = (name: string, { labels, annotations = {} }: AgentOptions) =>
   annotations,
 });
 
+export const secret = (name: string, stringData: Readonly<Record<string, string>>): Manifest => ({
+  apiVersion: "v1",
+  kind: "Secret",
+  metadata: { name },
+  stringData,
+});
+
 export const configMap = (name: string, data: Readonly<Record<string, string>>): Manifest => ({
   apiVersion: "v1",
   kind: "ConfigMap",

@@ -24,7 +24,7 @@ export const operation = (tenant: string) => ({
   usage: USAGE,
 });
 
-const policyOf = (revision: number, dollars: string): string => `
+export const policyOf = (revision: number, dollars: string): string => `
 apiVersion: imprest.dev/v1
 kind: Policy
 revision: ${revision}
@@ -50,11 +50,13 @@ export interface Stage {
 export interface StageOptions {
   readonly labels?: Readonly<Record<string, string>>;
   readonly annotations?: Readonly<Record<string, string>>;
+  /** Words on the command line of its Redis. */
+  readonly store?: readonly string[];
 }
 
 /** Every tenant may spend $1000. */
 export async function openStage(name: string, options: StageOptions = {}): Promise<Stage> {
-  const store = await startStore();
+  const store = await startStore(options.store);
   const space = await openNamespace(name, options);
   const setPolicy = (revision: number, dollars: string): Promise<void> =>
     space.mustApply(configMap("imprest-policy", { "policy.yaml": policyOf(revision, dollars) }));

@@ -114,11 +114,16 @@ export const inSystem = (...words: readonly string[]): Promise<string> =>
 export const helm = (words: readonly string[], input?: string): Promise<string> =>
   succeed(["helm4", "-n", SYSTEM, ...words], input);
 
-/** Installs the chart, or upgrades it to what it is; resolves once all its injectors answer. */
-export async function installChart(values: object = {}): Promise<void> {
+/** Installs the chart, or upgrades it to what it is; resolves once what it brings is ready. */
+export async function applyChart(values: object = {}): Promise<void> {
   const chart = path.join(ROOT, "deploy/helm/imprest");
   const words = ["upgrade", "--install", "imprest", chart, "--create-namespace", ...WAIT];
   await helm([...words, "-f", "-"], JSON.stringify({ ...VALUES, ...values }));
+}
+
+/** The same; resolves once all its injectors answer. */
+export async function installChart(values: object = {}): Promise<void> {
+  await applyChart(values);
   await inSystem("rollout", "status", "deployment/imprest-injector", "--timeout=60s");
 }
 
