@@ -170,11 +170,11 @@ export function createFleet(options: FleetOptions): Fleet {
       if (!sidecar) return;
       agenda.note(`${process.name} drains`);
       process.downs++;
-      sidecar.drain(() => {
+      const end = (): void => {
         if (process.sidecar === sidecar)
           agenda.at(1, "drained", () => crash(process, leaves, downMs));
-      });
-      truth.expireAll(process.owner); // (S27) answers that were under way have left before
+      };
+      truth.drained(process.owner, () => sidecar.drain(end)); // (S27)
       agenda.at(1_500, "drain ends", () => {
         if (process.sidecar === sidecar && sidecar.lives()) crash(process, leaves, downMs);
       });

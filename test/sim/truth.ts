@@ -62,8 +62,11 @@ export interface Truth {
       readonly alreadySpent: boolean;
     },
   ): void;
-  /** A drain settles all that is open as expiry would. */
-  expireAll(owner: Owner): void;
+  /**
+   * A drain settles all that is open as expiry would. What `drain` lets leave was decided before that, or by those who
+   * waited and found what came free by it: it is looked at when all of it is known.
+   */
+  drained(owner: Owner, drain: () => void): void;
   /** Nobody will ever settle what this owner holds. */
   lose(owner: Owner): void;
   /** The store dropped a ledger whose life was over; true: under an open reservation. */
@@ -167,7 +170,11 @@ export function createTruth(options: {
     return account;
   }
 
+  /** Accounts that a drain has touched so far; undefined: none is under way. */
+  let unseen: Set<Account> | undefined;
+
   function look(account: Account, why: string): void {
+    if (unseen) return void unseen.add(account);
     const found = fault(account);
     if (found !== "") fail(`${found} (${why})`);
   }
@@ -298,13 +305,18 @@ export function createTruth(options: {
         look(account, "consume");
       }
     },
-    expireAll(owner) {
+    drained(owner, drain) {
+      const touched = new Set<Account>();
+      unseen = touched;
+      drain();
+      unseen = undefined;
       for (const known of live) {
         if (known.owner !== owner || known.state !== "open") continue;
         known.state = "expired";
         drop(known, agenda.now());
         live.delete(known);
       }
+      for (const account of touched) look(account, `drain of ${owner.name}`);
     },
     lose(owner) {
       torn.add(owner);
