@@ -48,6 +48,8 @@ export interface HolderHarness {
   lose(): void;
   /** The holder does what is due now. */
   pump(): void;
+  /** Time passes, and the holder has not looked yet. */
+  elapse(ms: number): void;
   /** Time passes; the wall clock may go on alone. */
   pass(ms: number, wallAlone?: number): void;
 }
@@ -189,6 +191,10 @@ export function holderWith(
       done({ fault: "lost" });
     },
     pump,
+    elapse(ms) {
+      mono += ms;
+      wall += ms;
+    },
     pass(ms, wallAlone = 0) {
       mono += ms;
       wall += ms + wallAlone;

@@ -138,7 +138,7 @@ describe("messages", () => {
     expect([h.take(lease, 1), free(lease) > 1]).toEqual(["granted", true]);
     h.pass(1_500); // before upkeep gives back what idles
     const last = h.take(lease, 1);
-    h.pass(510);
+    h.elapse(510);
     expect([last, h.take(lease, 1)]).toEqual(["granted", "wait"]);
   });
 
