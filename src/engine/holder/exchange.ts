@@ -231,7 +231,8 @@ function hearView(state: HolderState, stock: Stock, { block, said }: Heard): voi
   noteTold(lease, block);
   stock.toldVersion = Math.max(stock.toldVersion, block.spec.version);
   stock.learningUntil = said.learningMs > 0 ? mono + said.learningMs : -Infinity;
-  if (said.learningMs === 0) state.hasGranted = true;
+  // A rate never learns: what it grants says nothing of a store that was born a moment ago.
+  if (said.learningMs === 0) state.hasGranted ||= view.rate === undefined;
   else if (state.hasGranted || said.learningMs > BIRTH_MS) {
     state.recoveringUntil = Math.max(state.recoveringUntil, stock.learningUntil);
   }

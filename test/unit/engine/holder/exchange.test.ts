@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { free, unhold } from "../../../../src/engine/lease.ts";
-import { holderWith } from "../../../support/holder-harness.ts";
+import { BIRTH_MS } from "../../../../src/core/lease/message.ts";
+import { birth, createShard } from "../../../../src/core/lease/shard.ts";
+import { START, holderWith } from "../../../support/holder-harness.ts";
 
 describe("messages", () => {
   test("EX1, WA3: after a fault the same message is sent again, and nothing else about its ledger", () => {
@@ -140,6 +142,18 @@ describe("messages", () => {
     const last = h.take(lease, 1);
     h.elapse(510);
     expect([last, h.take(lease, 1)]).toEqual(["granted", "wait"]);
+  });
+
+  test("what a rate is granted says nothing of budgets: a store that was born a moment ago is no loss", () => {
+    const shard = createShard();
+    birth(shard, BIRTH_MS, { now: START, historyId: "a" });
+    const h = holderWith({ shard });
+    const refill = { units: 10, everyMs: 1_000, burst: 10 };
+    h.wait(h.lease({ key: "r", kind: "rate", capacity: 10, refill }), 1);
+    h.answerAll();
+    h.wait(h.lease({ key: "b" }), 10);
+    h.answer();
+    expect([h.shard.ledgers.get("u\0b")?.out, h.holder.isLost()]).toEqual([0, false]);
   });
 
   test("an answer from another data set: all that is known of the shard is told anew, at once", () => {
