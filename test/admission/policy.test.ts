@@ -57,6 +57,12 @@ const ACCEPTED: readonly Sample[] = [
   { called: "one for Windows", spec: { os: { name: "windows" } } },
 ];
 
+/** What becomes of them is for their namespace to say. */
+const SILENT: readonly Sample[] = [
+  { called: "one of a namespace that opted in", isSilent: true },
+  { called: "one of a namespace that says nothing", isSilent: true, namespace: "globex" },
+];
+
 const REFUSED: readonly (Sample & { readonly says: string })[] = [
   {
     called: "another's tenant",
@@ -126,7 +132,7 @@ beforeAll(async () => {
       () => false,
     ),
   );
-  for (const sample of ACCEPTED) byWebhook.set(sample.called, await create(sample));
+  for (const sample of [...ACCEPTED, ...SILENT]) byWebhook.set(sample.called, await create(sample));
 }, 300_000);
 afterAll(async () => {
   await replicas?.stop();
@@ -166,7 +172,7 @@ async function render(...words: readonly string[]): Promise<string> {
 
 test("the webhook put a sidecar into those that opted in", () => {
   const has = [...byWebhook].filter(([, pod]) => pod.includes('"imprest-sidecar"'));
-  expect(has).toHaveLength(ACCEPTED.length - 3);
+  expect(has).toHaveLength(ACCEPTED.length - 3 + 1);
   expect(byWebhook.get("one that names a further tenant")).toContain("--tenant=initech");
 });
 
@@ -229,7 +235,7 @@ describe("policies", () => {
     }
   }, 300_000);
 
-  test.each(ACCEPTED.map((sample) => [sample.called, sample] as const))(
+  test.each([...ACCEPTED, ...SILENT].map((sample) => [sample.called, sample] as const))(
     "PM1: make of %s what the webhook makes",
     async (_, sample) => {
       expect(await create(sample)).toBe(byWebhook.get(sample.called));

@@ -49,16 +49,20 @@ export interface PodParts {
   readonly annotations?: Readonly<Record<string, string>>;
   readonly ownerReferences?: readonly Json[];
   readonly spec?: JsonObject;
+  /** It says nothing of injection itself. */
+  readonly isSilent?: true;
 }
 
 /** One container, opted in. */
-export function podJson({ labels, annotations, ownerReferences, spec }: PodParts = {}): JsonObject {
+export function podJson(parts: PodParts = {}): JsonObject {
+  const { labels, annotations, ownerReferences, spec, isSilent } = parts;
+  const asks = isSilent ? {} : { "imprest.dev/inject": "true" };
   return {
     apiVersion: "v1",
     kind: "Pod",
     metadata: {
       name: "agent-1",
-      labels: { app: "agent", "imprest.dev/inject": "true", ...labels },
+      labels: { app: "agent", ...asks, ...labels },
       ...(annotations === undefined ? {} : { annotations }),
       ...(ownerReferences === undefined ? {} : { ownerReferences }),
     },

@@ -65,7 +65,7 @@ export function policiesOf(options: PolicyOptions): readonly Json[] {
         variables: VARIABLES,
         mutations: mutations(options).map((expression) => ({
           patchType: "JSONPatch",
-          jsonPatch: { expression },
+          jsonPatch: { expression: `!variables.optedIn ? [] : (${expression})` },
         })),
       },
     },
@@ -102,14 +102,10 @@ const EMPTY = celText("");
 const CHOICE = valueOf(LABELS, LABEL.inject, EMPTY);
 const ENABLED = `${valueOf(OF_NAMESPACE, LABEL.injection, EMPTY)} == "enabled"`;
 
-/** As in core/inject/ruling: opted in, and nothing that is skipped. `isMutating` picks the profile's pods alone. */
+/** Nothing that is skipped, as in core/inject/ruling. `isMutating` picks the profile's pods alone. */
 function conditions({ profileName }: PolicyOptions, isMutating: "true" | "false"): Json {
   const profile = valueOf(ANNOTATIONS, ANNOTATION.profile, celText(DEFAULT_PROFILE));
   return [
-    {
-      name: "opted-in",
-      expression: `has(${LABELS}) && ${celText(LABEL.inject)} in ${LABELS} ? ${CHOICE} != "false" : ${ENABLED}`,
-    },
     {
       name: "not-skipped",
       expression: [
@@ -129,6 +125,11 @@ function conditions({ profileName }: PolicyOptions, isMutating: "true" | "false"
 /** (TN1, TN2) The same rule as in core/inject/tenant; a claim that is not allowed is refused by the other policy. */
 const OWN_TENANT = valueOf(OF_NAMESPACE, LABEL.tenant, "namespaceObject.metadata.name");
 const VARIABLES: Json = [
+  {
+    // No condition of the match: those know nothing of the namespace, and what they cannot work out is refused.
+    name: "optedIn",
+    expression: `has(${LABELS}) && ${celText(LABEL.inject)} in ${LABELS} ? ${CHOICE} != "false" : ${ENABLED}`,
+  },
   { name: "tenant", expression: valueOf(LABELS, LABEL.tenant, OWN_TENANT) },
   { name: "ownTenant", expression: OWN_TENANT },
   {
@@ -257,6 +258,6 @@ function validations({ profileName, profile: { policyConfigMap } }: PolicyOption
 }
 
 const check = (expression: string, message: string): Json => ({
-  expression,
+  expression: `!variables.optedIn || (${expression})`,
   message: `imprest: ${message}`,
 });
