@@ -4,6 +4,7 @@
  *
  *   LK1  Every command has one outcome, never in the turn in which it was sent.
  *   LK2  A link that is not closed goes on connecting, whatever the server, the resolver or a Sentinel answers.
+ *   LK3  A connection that came without a password where one is asked for is made again: there may be one by now (DL2).
  */
 import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -12,6 +13,9 @@ import type { Dial } from "./dial.ts";
 import type { StoreHost } from "./store-url.ts";
 
 const ignore = (): void => undefined;
+
+/** The server wants a password, and was given none. */
+export const isStranger = (error: string): boolean => error.startsWith("NOAUTH");
 
 /** How long what is sent waits for the first connection. */
 const ARRIVAL_MS = 500;
@@ -118,11 +122,15 @@ export function createLink({ dial, node, onReady, onLost }: LinkOptions): Link {
       for (const [name = "", ...words] of commands) pipeline.call(String(name), ...words);
       const results = await pipeline.exec().catch(() => null);
       const lost = { kind: "lost", error: lastError || CLOSED } as const;
-      return commands.map((_, i) => {
+      const outcomes = commands.map((_, i): Outcome => {
         const [error, reply] = results?.[i] ?? [new Error(CLOSED), undefined];
         if (error === null) return { kind: "reply", reply };
         return error.name === "ReplyError" ? { kind: "refused", error: error.message } : lost;
       });
+      if (outcomes.some((one) => one.kind === "refused" && isStranger(one.error))) {
+        redis.disconnect(true); // (LK3)
+      }
+      return outcomes;
     },
     reconnect: () => redis.disconnect(true),
     close() {

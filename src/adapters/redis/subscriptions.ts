@@ -4,7 +4,7 @@
  * asked for again, and what was said meanwhile is gone.
  */
 import type { Dial } from "./dial.ts";
-import { createLink, type Link } from "./link.ts";
+import { createLink, isStranger, type Link } from "./link.ts";
 import type { Primary } from "./primary.ts";
 
 /** An idle subscription says nothing for hours: this finds out that nobody is there any more. */
@@ -52,11 +52,18 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
   }
 
   /** What fails is asked for again when the connection is new, or the slot has been found. */
-  function ask({ redis }: Link, primary: Primary, channel: string): void {
+  function ask(link: Link, primary: Primary, channel: string): void {
+    const { redis } = link;
     const isSharded = primary.inspection()?.hasShardedChannels === true;
     const asked = isSharded ? redis.ssubscribe(channel) : redis.subscribe(channel);
-    asked.catch(() => undefined);
+    asked.catch(tryAgain(link));
   }
+
+  const tryAgain =
+    (link: Link) =>
+    (error: Error): void => {
+      if (isStranger(error.message)) link.reconnect(); // (LK3)
+    };
 
   function place(channel: string): void {
     const owner = ownerOf(channel);
@@ -70,7 +77,7 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
 
   const timer = setInterval(() => {
     for (const { link } of ears.values()) {
-      if (link.isReady()) link.redis.ping().catch(() => undefined);
+      if (link.isReady()) link.redis.ping().catch(tryAgain(link));
     }
   }, PING_EVERY_MS);
   timer.unref();

@@ -67,6 +67,20 @@ describe.concurrent("a password", () => {
     expect(user.told).toEqual(["down", "up"]);
   });
 
+  test("LK3: that comes later than the sidecar is found", async (ending) => {
+    const folder = await mkdtemp(path.join(tmpdir(), "imprest-"));
+    ending.onTestFinished(() => rm(folder, { recursive: true }));
+    const passwordFile = path.join(folder, "password");
+    await writeFile(passwordFile, "");
+    const server = await start(ending, "--requirepass", "sesame");
+    const user = use(ending, server.url, { passwordFile });
+    await user.hears("down");
+    expect(causes(user)).toEqual([expect.stringContaining("NOAUTH")]);
+    await writeFile(passwordFile, "sesame");
+    await user.hears("up");
+    expect(await user.get(10)).toMatchObject({ status: "ok" });
+  });
+
   test("in no file is an error before anything starts", () => {
     expect(() => useStore("redis://127.0.0.1:1", { passwordFile: "/nowhere/password" })).toThrow(
       "/nowhere/password",
