@@ -26,6 +26,8 @@ const objectName = matching(
   "the name of a Kubernetes object",
 );
 
+const DEFAULT_NAMESPACE = "default";
+
 const FLAGS = {
   as: required(
     "FORM",
@@ -46,8 +48,8 @@ const FLAGS = {
   ),
   namespace: defaulted(
     "NAME",
-    "default",
-    "The namespace that objects of a manifest go to.",
+    DEFAULT_NAMESPACE,
+    "The namespace that objects of a manifest go to, where they do not say it themselves.",
     objectName,
   ),
   tenant: optional(
@@ -121,10 +123,8 @@ async function manifest(
   if (profile === undefined) throw new RenderError(noProfile(injection.profiles, values.profile));
   // Pods that name none take the one that was asked for.
   const config = { ...injection, profiles: new Map([...injection.profiles, ["default", profile]]) };
-  const { namespace: name, tenant } = values;
   const labels = new Map([[LABEL.injection as string, "enabled"]]);
-  if (tenant !== undefined) labels.set(LABEL.tenant, tenant);
-  const namespace: Namespace = { name, labels, annotations: undefined };
+  if (values.tenant !== undefined) labels.set(LABEL.tenant, values.tenant);
   let objects: readonly Json[];
   try {
     objects = readManifests(source);
@@ -136,8 +136,10 @@ async function manifest(
     const place = podPlaceOf(object);
     if (place === undefined) return object;
     const pod = readPod(at(object, place.path));
-    const ruling = rule({ ...pod, owner: place.owner }, namespace, config);
     const called = `${textAt(object, ["kind"])} ${textAt(object, ["metadata", "name"])}`;
+    const name = namespaceOf(object, values.namespace, called);
+    const namespace: Namespace = { name, labels, annotations: undefined };
+    const ruling = rule({ ...pod, owner: place.owner }, namespace, config);
     if (ruling.kind === "refused") {
       throw new RenderError(ruling.problems.map((each) => `${called}: ${each}`).join("\n  "));
     }
@@ -156,6 +158,14 @@ async function manifest(
     );
   });
   return writeManifests(injected);
+}
+
+/** Where the object says that it belongs, or the flag: both must not say different things. */
+function namespaceOf(object: Json, flag: string, called: string): string {
+  const own = textAt(object, ["metadata", "namespace"]);
+  if (own === "" || own === flag) return flag;
+  if (flag === DEFAULT_NAMESPACE) return own;
+  throw new RenderError(`${called}: found namespace ${own}; allowed: ${flag}, as --namespace says`);
 }
 
 export const injectRender: Command = defineCommand({

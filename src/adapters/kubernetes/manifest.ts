@@ -23,7 +23,13 @@ const PLACES = new Map<string, PodPlace>([
 /** @throws YAMLException */
 export const readManifests = (text: string): readonly Json[] =>
   // Values of YAML's JSON schema, as Kubernetes reads them.
-  (loadAll(text) as readonly Json[]).filter((object) => object !== null);
+  (loadAll(text) as readonly Json[]).filter((object) => object !== null).flatMap(itemsOf);
+
+/** Of a List, as `kubectl get -o yaml` prints it, what it lists. */
+function itemsOf(object: Json): readonly Json[] {
+  const items = at(object, ["items"]);
+  return textAt(object, ["kind"]) === "List" && Array.isArray(items) ? (items as Json[]) : [object];
+}
 
 export const writeManifests = (objects: readonly Json[]): string =>
   objects.map((object) => dump(object, { lineWidth: -1, noRefs: true })).join("---\n");

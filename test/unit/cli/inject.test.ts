@@ -50,6 +50,16 @@ test("templates get the sidecar, other objects pass as they are", async () => {
   expect(stdout.match(/--tenant=globex/g)).toHaveLength(2);
 });
 
+test("an object's own namespace says whose pods they are, and the flag must not say another; a List is what it lists", async () => {
+  const own = { ...podJson(), metadata: { name: "p", namespace: "globex" } };
+  const file = fileOf("list.yaml", { apiVersion: "v1", kind: "List", items: [own, podJson()] });
+  const { stdout } = await render("--as", "manifest", "--pod", file);
+  expect(stdout.match(/--tenant=\w+/g)).toEqual(["--tenant=globex", "--tenant=default"]);
+  const other = await render("--as", "manifest", "--pod", file, "--namespace", "acme");
+  expect([other.status, other.stdout]).toEqual([1, ""]);
+  expect(other.stderr).toContain("Pod p: found namespace globex; allowed: acme");
+});
+
 test("a classic sidecar in a CronJob is refused, as the webhook refuses its pods", async () => {
   const template = { spec: podJson()["spec"] ?? null };
   const cron = {
