@@ -48,6 +48,11 @@ describe("values that cannot be meant", () => {
     ],
     ["a node's sidecar for everybody", `${MINIMAL}\ndaemonSet: {enabled: true}`, /tenant/],
     ["a tag for a digest", `${MINIMAL}\nimage: {digest: latest}`, /digest/],
+    [
+      "less memory than Node takes",
+      `${MINIMAL}\ninjector: {resources: {limits: {memory: 64Mi}}}`,
+      /found 64Mi; allowed: 160Mi or more/,
+    ],
     ["an eager failure policy", `${MINIMAL}\ninjector: {failurePolicy: fail}`, /failurePolicy/],
     ["another key in a profile", `${MINIMAL}\nprofiles: {batch: {image: x}}`, /image/],
     [

@@ -154,10 +154,10 @@ export function readInjectorConfig(text: string, version: string): ConfigReading
   }
   const { image, profiles, strictAnnotations, certificates, ...rest } = shape.data;
   const { caLifetime, leafLifetime, overlap } = certificates;
-  if (leafLifetime * 2 > caLifetime || overlap * 2 > leafLifetime) {
+  if (leafLifetime * 2 > caLifetime || overlap * 2 > leafLifetime || overlap < 1_000) {
     return {
       problems: [
-        "certificates: allowed: an overlap of at most half of leafLifetime, and that of at most half of caLifetime",
+        "certificates: allowed: an overlap of at least 1s and at most half of leafLifetime, and that of at most half of caLifetime",
       ],
     };
   }

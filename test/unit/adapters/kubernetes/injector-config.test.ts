@@ -70,7 +70,10 @@ test.each([
   expect("problems" in reading ? reading.problems : []).toHaveLength(count);
 });
 
-test("an overlap that certificates do not live to see is refused", () => {
-  const certificates = { leafLifetime: "1h", overlap: "40m" };
+test.each([
+  ["that certificates do not live to see", { leafLifetime: "1h", overlap: "40m" }],
+  ["of no time, in which they would be made without end", { leafLifetime: "1h", overlap: "0s" }],
+  ["of no time, like all else", { leafLifetime: "0s", overlap: "0s" }],
+])("an overlap %s is refused", (_, certificates) => {
   expect(problemsOf({ ...CONFIG, certificates })[0]).toContain("at most half of leafLifetime");
 });
