@@ -288,6 +288,8 @@ interface Moment {
 export function blockOf(stock: Stock, asking: Asking, moment: Moment): SyncBlock {
   const { lease, demand } = stock;
   const { mono } = moment;
+  // What a rate granted by other numbers is not theirs to spend, and would count as debt where they are lower.
+  if (lease.spec.kind === "rate" && lease.spec.version > stock.toldVersion) giveAllBack(stock);
   stock.seq++;
   lease.dirty = false;
   stock.sentSpent = lease.spent - lease.beyond;

@@ -156,6 +156,25 @@ describe("messages", () => {
     expect([h.shard.ledgers.get("u\0b")?.out, h.holder.isLost()]).toEqual([0, false]);
   });
 
+  test("of a rate with other numbers all goes back that was granted by the old ones, booked units too", () => {
+    const h = holderWith();
+    const refill = { units: 100, everyMs: 1_000, burst: 100 };
+    const rate = h.lease({ key: "r", kind: "rate", capacity: 100, refill });
+    h.wait(rate, 10);
+    h.answerAll();
+    h.pass(20);
+    h.answerAll();
+    expect(free(rate)).toBeGreaterThan(5);
+    const slower = { units: 1, everyMs: 1_000, burst: 1 };
+    rate.spec = { ...rate.spec, version: 2, capacity: 1, refill: slower };
+    h.holder.touch(rate);
+    h.pump();
+    h.answer();
+    const { out, rate: bucket } = h.shard.ledgers.get("u\0r") ?? {};
+    expect([free(rate), out]).toEqual([0, rate.reserved]);
+    expect(bucket?.level).toBeLessThanOrEqual(1);
+  });
+
   test("an answer from another data set: all that is known of the shard is told anew, at once", () => {
     const h = holderWith();
     const [asking, quiet] = [h.lease({ key: "a" }), h.lease({ key: "b" })];
