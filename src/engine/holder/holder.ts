@@ -197,8 +197,10 @@ export function createHolder(options: HolderOptions): Funds {
       state.later(() => {
         state.isUp = isUp;
         if (!isUp) return;
+        state.upSince = state.now.mono;
         for (const stock of state.stocks.values()) {
           stock.fallback = undefined;
+          state.touched.add(stock); // (UK7)
           endSilence(stock); // hints may have been lost
         }
         for (const sent of state.sent) {
@@ -293,6 +295,7 @@ function nothingHeld({ store, rng, log, label, terms, waitMs, outbox, recovered 
     touched: new Set<Stock>(),
     shards: new Map(),
     isUp: false,
+    upSince: -Infinity,
     isDraining: false,
     hasGranted: false,
     recoveringUntil: -Infinity,

@@ -63,6 +63,8 @@ export interface HolderState {
   /** By uid. */
   readonly shards: Map<string, Shard>;
   isUp: boolean;
+  /** When it came (mono). */
+  upSince: number;
   /** All is given back for good: nobody waits any more. */
   isDraining: boolean;
   /** What granted before and is learning now has been lost. What is new to us may be new to everybody. */

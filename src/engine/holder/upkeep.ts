@@ -10,6 +10,8 @@
  *        still there a moment later, and so does what comes free until the store speaks of plenty again.
  *   UK6  Each shard of which something is known here hears from us while it would still be learning: one that lost
  *        its data without any other sign answers with another fence, and is told everything.
+ *   UK7  While the store is away nothing is told, and nothing is given back before it has answered again: what comes
+ *        may be another data set, and that must hear of what was out, or it would hold what was given back meanwhile.
  */
 import { booked, free, outHere } from "../lease.ts";
 import type { Part } from "./exchange.ts";
@@ -44,11 +46,16 @@ const ASK_AGAIN = 20;
 /** Less than this stays for the next decision here, though the limit is dry. */
 export const isRest = ({ lease }: Stock): boolean => free(lease) < lease.spec.capacity / 32_000;
 
+const isAway = ({ isUp, isDraining }: HolderState): boolean => !isUp && !isDraining;
+/** The store has answered about it since it came. */
+const mayGive = ({ upSince, isDraining }: HolderState, { heardFor }: Stock): boolean =>
+  heardFor >= upSince || isDraining;
+
 /** What to tell the store about this ledger now; undefined: nothing. */
 export function tend(state: HolderState, stock: Stock): Part | undefined {
   const { mono } = state.now;
   ripen(stock, mono);
-  if (stock.inFlight) return undefined;
+  if (stock.inFlight || isAway(state)) return undefined; // (UK7)
   sow(state, stock);
   const settle: Part = { stock, asking: JUST_SETTLE };
   if (stock.retiring) {
@@ -57,7 +64,7 @@ export function tend(state: HolderState, stock: Stock): Part | undefined {
   if (stock.closing && stock.lease.reserved === 0 && stock.lease.pending === 0) {
     return closing(stock, mono);
   }
-  if (stock.giveAt > 0 && mono >= stock.giveAt) {
+  if (stock.giveAt > 0 && mono >= stock.giveAt && mayGive(state, stock)) {
     const keep = stock.giveKeep;
     stock.giveAt = keep > 0 ? mono + KEPT : 0; // (UK5)
     stock.giveKeep = 0;
@@ -104,6 +111,7 @@ function closing(stock: Stock, mono: number): Part | undefined {
 function returnsNow(state: HolderState, stock: Stock): boolean {
   const { mono } = state.now;
   const isDirect = stock.horizon === 0 && stock.lease.spec.kind !== "rate";
+  if (!mayGive(state, stock)) return false;
   if (!isDirect || free(stock.lease) <= 0 || stock.learningUntil > mono) {
     stock.returnAt = 0;
     return false;
@@ -156,7 +164,10 @@ function settling(state: HolderState, stock: Stock): Part | undefined {
   const { lease } = stock;
   const idle = isIdle(stock, mono) || isOver(state, stock);
   const goal = idle ? 0 : ahead(stock, stock.horizon, mono);
-  if (free(lease) > 1.5 * goal) giveBack(stock, goal);
+  if (free(lease) > 1.5 * goal) {
+    if (!mayGive(state, stock)) return { stock, asking: JUST_SETTLE }; // (UK7)
+    giveBack(stock, goal);
+  }
   const isRenewed = outHere(stock.lease) > 0 && mono - stock.sentAt > state.terms.ttlMs / 3;
   if (stock.isSeed && idle) {
     stock.closing = true;
@@ -181,7 +192,7 @@ function touchAt({ shards, terms }: HolderState, stock: Stock): number {
 
 /** When upkeep must look at it again, if nothing happens before. */
 export function nextLook(state: HolderState, stock: Stock): number {
-  if (stock.inFlight) return Infinity;
+  if (stock.inFlight || isAway(state)) return Infinity;
   const { mono } = state.now;
   const { lease } = stock;
   let next = Math.min(Math.max(stock.settleAt, mono + 1), touchAt(state, stock));

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { list } from "../../../../src/core/lease/inspect.ts";
 import { free, hold, pay, unhold } from "../../../../src/engine/lease.ts";
 import { aConsume, aReserve } from "../../../support/builders.ts";
 import { fleetOf } from "../../../support/fleet-harness.ts";
@@ -53,6 +54,25 @@ describe("upkeep", () => {
       0,
       lease.reserved,
     ]);
+  });
+
+  test("UK7: what idles while the store is away is kept, so that an empty one hears of all that was out", () => {
+    const h = holderWith();
+    const lease = busy(h);
+    const [had, told] = [free(lease), h.sent.length];
+    h.listener.up(false);
+    h.pass(8_000);
+    expect([had > 0, free(lease), h.sent.length]).toEqual([true, had, told]);
+    const { meta, ledgers } = h.shard;
+    if (meta) meta.historyId = "lost";
+    ledgers.clear();
+    h.listener.up(true);
+    for (let i = 0; i < 240; i++) {
+      h.answerAll();
+      h.pass(500);
+    }
+    const [listed] = list(h.shard, h.now().wall);
+    expect([free(lease), listed?.view]).toMatchObject([0, { out: lease.reserved, quarantined: 0 }]);
   });
 
   test("S27: what a process could take with it is bounded by its demand, and by half of what is left", () => {
