@@ -17,7 +17,7 @@ export interface RedisCluster {
   stop(): Promise<void>;
 }
 
-/** Resolves when every server says that all slots are served. */
+/** Resolves when every server says that all slots are served, and has heard who replicates whom. */
 export async function startRedisCluster(
   primaries = 3,
   args: readonly string[] = [],
@@ -41,6 +41,11 @@ export async function startRedisCluster(
   const first = servers.slice(0, primaries);
   for (const { port } of first) {
     await eventually(async () => (await infoField(port, "connected_slaves")) === "1");
+  }
+  for (const { port } of servers) {
+    const replicas = async (): Promise<number> =>
+      (await redisCli(port, "CLUSTER", "NODES")).match(/ (myself,)?slave /g)?.length ?? 0;
+    await eventually(async () => (await replicas()) === primaries);
   }
   return {
     servers,
