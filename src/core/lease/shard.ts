@@ -18,7 +18,7 @@
  */
 import type { DurationMs, EpochMs } from "../time.ts";
 import type { Units } from "../units.ts";
-import { createFamily, fromFamily, toFamily, type Family } from "./family.ts";
+import { asInFamily, createFamily, fromFamily, toFamily, type Family } from "./family.ts";
 import { atMost, respec, viewOf, type LedgerSpec } from "./ledger.ts";
 import type {
   BlockReply,
@@ -230,12 +230,16 @@ function settle({ shard, message, history }: Call, { block, ledger, known }: Wor
   const status = statusOf(ledger, record, block, message.holder);
   const work = { block, ledger, known, record, status };
   if (status === "ok") ledger.lifeEnd = Math.max(ledger.lifeEnd, lifeOf(message, block, now));
+  if (status !== "ok") {
+    asInFamily(shard.families.get(block.spec.family), ledger); // what was heard before changes nothing (SL3)
+    // A repetition renews, too: so whoever waits for its confirmation has a write to wait for.
+    const isRenewed = status === "duplicate" && record.state === "live";
+    if (isRenewed) record.expiresAt = expiryOf(message, block, now);
+    return { ...work, back: 0 };
+  }
   const family = openFamily(shard, block.spec);
   if (family) fromFamily(family, ledger, now);
-  // A repetition renews, too: so whoever waits for its confirmation has a write to wait for.
-  const isRenewed = status === "duplicate" && record.state === "live";
-  if (isRenewed) record.expiresAt = expiryOf(message, block, now);
-  const back = status === "ok" ? hear(work, history) : 0;
+  const back = hear(work, history);
   if (family) toFamily(family, ledger);
   return { ...work, back };
 }

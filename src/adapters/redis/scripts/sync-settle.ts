@@ -166,7 +166,11 @@ for _, b in ipairs(blocks) do
     l.life_end = max(l.life_end, at_most(now + max(b.life_ms, b.open_ms + ttl + grace)))
   end
   local family = family_of(b)
-  if family then from_family(family, l, label_of(b.key), now) end
+  if family and b.status == 'ok' then from_family(family, l, label_of(b.key), now)
+  elseif family then
+    local own = member_like(family, label_of(b.key))
+    if own then l.carried, l.owed = own.carried, own.owed end
+  end
   if b.status == 'duplicate' and r.state == 'live' then r.expires_at = expiry_of(b) end
   if b.status == 'ok' then
     r.seq = b.seq
@@ -178,6 +182,6 @@ for _, b in ipairs(blocks) do
     balance(l, now)
     hear_demand(l, r, b.demand, b.mean)
   end
-  if family then to_family(family, l, label_of(b.key)) end
+  if family and b.status == 'ok' then to_family(family, l, label_of(b.key)) end
 end
 `;
