@@ -89,8 +89,11 @@ describe("a classic sidecar", () => {
     await space.mustApply(agentPod("old", { tenant, annotations, linger: 4 }));
     const pod = await space.ready("old");
     expect(pod.spec.containers.map(({ name }) => name)).toEqual(["agent", "imprest-sidecar"]);
-    const held = await ask(pod, "Reserve", operation(tenant));
-    expect(held).toMatchObject({ verdict: { decision: "DECISION_ALLOW" } });
+    // Its store was made a moment ago, and listens before it grants.
+    const held = await waitFor("units", async () => {
+      const answer = await ask(pod, "Reserve", operation(tenant));
+      return answer.verdict?.decision === "DECISION_ALLOW" && answer;
+    });
     const settled = await ask(pod, "Commit", { reservation_id: held.reservation_id, usage: USAGE });
     expect(settled.charged).toContainEqual({ meter: "usd_micros", units: String(CALL_MICROS) });
     const [agent, sidecar] = await Promise.all(
