@@ -6,7 +6,15 @@ import { readdir, readFile } from "node:fs/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type Namespace, ask, askAgain, needsCluster, noCluster, run, waitFor } from "./cluster.ts";
 import { AGENT_UID, agentDeployment, agentJob, agentPod, type Manifest, type Pod } from "./pods.ts";
-import { CALL_MICROS, type Stage, USAGE, follow, openStage, operation, saidAt } from "./stage.ts";
+import {
+  CALL_MICROS,
+  type Stage,
+  USAGE,
+  followBoth,
+  openStage,
+  operation,
+  saidAt,
+} from "./stage.ts";
 import { WAYS, untilInjecting } from "./ways.ts";
 
 beforeEach(needsCluster);
@@ -126,10 +134,7 @@ describe.each(WAYS)("a pod that got its sidecar $name", (way) => {
   test("that is deleted stops its agent first, and gives its leases back after it (S36)", async () => {
     const pod = await start("leaver", { linger: 8 });
     await ask(pod, "Consume", operation("leaver"));
-    const [agent, sidecar] = await Promise.all(
-      ["agent", "imprest-sidecar"].map((name) => follow(stage.space, "leaver", name)),
-    );
-    if (agent === undefined || sidecar === undefined) throw new Error("nothing was heard");
+    const { agent, sidecar } = await followBoth(stage.space, "leaver");
     const removed = stage.space.remove("leaver");
     await waitFor("SIGTERM", async () => agent.lines.some(({ what }) => what === "SIGTERM"));
     expect((await stage.ledger("leaver")).leased).toBeGreaterThan(0);

@@ -14,7 +14,7 @@ import {
   type StageOptions,
   USAGE,
   CALL_MICROS,
-  follow,
+  followBoth,
   openStage,
   operation,
   policyOf,
@@ -96,10 +96,7 @@ describe("a classic sidecar", () => {
     });
     const settled = await ask(pod, "Commit", { reservation_id: held.reservation_id, usage: USAGE });
     expect(settled.charged).toContainEqual({ meter: "usd_micros", units: String(CALL_MICROS) });
-    const [agent, sidecar] = await Promise.all(
-      ["agent", "imprest-sidecar"].map((name) => follow(space, "old", name)),
-    );
-    if (agent === undefined || sidecar === undefined) throw new Error("nothing was heard");
+    const { agent, sidecar } = await followBoth(space, "old");
     await Promise.all([space.remove("old"), agent.ended, sidecar.ended]);
     expect(saidAt(sidecar.lines, "draining")).toBeGreaterThan(saidAt(agent.lines, "exit"));
     expect(saidAt(sidecar.lines, "drained")).toBeGreaterThan(0);

@@ -86,7 +86,7 @@ export interface Tail {
 }
 
 /** What a container says, also when its pod is deleted meanwhile. Resolves when it is being heard. */
-export async function follow(space: Namespace, pod: string, container: string): Promise<Tail> {
+async function follow(space: Namespace, pod: string, container: string): Promise<Tail> {
   const lines: Said[] = [];
   const words = ["-n", space.name, "logs", "-f", pod, "-c", container];
   const child = spawn("kubectl", words, { stdio: ["ignore", "pipe", "inherit"] });
@@ -100,6 +100,17 @@ export async function follow(space: Namespace, pod: string, container: string): 
   await waitFor(`the log of ${container}`, async () => lines.length > 0);
   return { lines, ended };
 }
+
+/** What the agent and the sidecar of a pod say. */
+export async function followBoth(space: Namespace, pod: string): Promise<Record<Role, Tail>> {
+  const [agent, sidecar] = await Promise.all([
+    follow(space, pod, "agent"),
+    follow(space, pod, "imprest-sidecar"),
+  ]);
+  return { agent, sidecar };
+}
+
+type Role = "agent" | "sidecar";
 
 /** When it was said first; not a number where it never was. */
 export const saidAt = (lines: readonly Said[], what: string): number =>

@@ -107,18 +107,19 @@ function createJournal(
     if (hasFailed) return;
     hasFailed = true;
     log.error({ err: cause, directory }, "the journal failed: going on without it");
-    mark((error) => {
-      log.error({ err: error, directory }, "the journal cannot be marked as failed; trying again");
-    });
+    const error = mark();
+    if (isMarked) return;
+    log.error({ err: error, directory }, "the journal cannot be marked as failed; trying again");
   }
 
-  /** Whoever reads it must know (JO2). */
-  function mark(refused: (error: unknown) => void): void {
+  /** Whoever reads it must know (JO2). Returns what kept it from being written. */
+  function mark(): unknown {
     try {
       writer.markFailed();
       isMarked = true;
+      return undefined;
     } catch (error) {
-      refused(error);
+      return error;
     }
   }
 
@@ -179,7 +180,7 @@ function createJournal(
 
   const timer = setInterval(() => {
     if (!hasFailed) void writer.sync().catch(fail);
-    else if (!isMarked) mark(() => undefined);
+    else if (!isMarked) mark();
   }, syncMs);
   timer.unref();
 

@@ -229,7 +229,6 @@ function settle({ shard, message, history }: Call, { block, ledger, known }: Wor
   const record = known ?? openRecord(ledger, block, message.holder);
   const status = statusOf(ledger, record, block, message.holder);
   const work = { block, ledger, known, record, status };
-  if (status === "ok") ledger.lifeEnd = Math.max(ledger.lifeEnd, lifeOf(message, block, now));
   if (status !== "ok") {
     asInFamily(shard.families.get(block.spec.family), ledger); // what was heard before changes nothing (SL3)
     // A repetition renews, too: so whoever waits for its confirmation has a write to wait for.
@@ -237,6 +236,7 @@ function settle({ shard, message, history }: Call, { block, ledger, known }: Wor
     if (isRenewed) record.expiresAt = expiryOf(message, block, now);
     return { ...work, back: 0 };
   }
+  ledger.lifeEnd = Math.max(ledger.lifeEnd, lifeOf(message, block, now));
   const family = openFamily(shard, block.spec);
   if (family) fromFamily(family, ledger, now);
   const back = hear(work, history);

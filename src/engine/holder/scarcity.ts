@@ -15,7 +15,7 @@
 import type { Units } from "../../core/units.ts";
 import { available, comingBack, free } from "../lease.ts";
 import { about, type HolderState } from "./state.ts";
-import type { Stock } from "./stock.ts";
+import { isTold, type Stock } from "./stock.ts";
 
 /** A waiter whose name is at the store tries again after so long though no hint came: for less than his name says. */
 const OUTDATED = 60;
@@ -29,9 +29,6 @@ const SILENCE_RATE_MAX = 1_000;
 
 export const isDust = ({ lease }: Stock, units: number): boolean =>
   units < lease.spec.capacity / DUST;
-
-/** The store has answered about these very numbers: others, another answer. */
-export const isTold = ({ toldVersion, lease }: Stock): boolean => toldVersion >= lease.spec.version;
 
 /** Dry, and nothing has been shown that would make an ask worth its while. */
 export const isHushed = (stock: Stock, units: Units, until: number, mono: number): boolean =>

@@ -168,6 +168,9 @@ export const isTimed = (stock: Stock): boolean =>
 export const isLasting = (stock: Stock): boolean =>
   stock.lease.spec.kind === "slots" || isOnce(stock);
 
+/** The store has answered about these very numbers: others, another answer. */
+export const isTold = ({ toldVersion, lease }: Stock): boolean => toldVersion >= lease.spec.version;
+
 /** Total granted, as the store counts it (ST2). */
 export const reported = (stock: Stock): Units => stock.lease.granted + booked(stock.lease);
 
@@ -289,7 +292,7 @@ export function blockOf(stock: Stock, asking: Asking, moment: Moment): SyncBlock
   const { lease, demand } = stock;
   const { mono } = moment;
   // What a rate granted by other numbers is not theirs to spend, and would count as debt where they are lower.
-  if (lease.spec.kind === "rate" && lease.spec.version > stock.toldVersion) giveAllBack(stock);
+  if (lease.spec.kind === "rate" && !isTold(stock)) giveAllBack(stock);
   stock.seq++;
   lease.dirty = false;
   stock.sentSpent = lease.spent - lease.beyond;

@@ -23,6 +23,7 @@ import {
   HORIZON,
   isIdle,
   isLasting,
+  isTold,
   isTimed,
   JUST_SETTLE,
   nextAccrual,
@@ -213,7 +214,7 @@ export function hasten(state: HolderState, stock: Stock): void {
   if (!lease.dirty || stock.askedAt > mono) return; // not before what the store refused may be sent again
   let within = stock.sentAt + about(state, HORIZON, 0.2);
   // Others must hear of a debt, and of numbers that are newer than theirs.
-  if (lease.overage > lease.toldOverage || lease.spec.version > stock.toldVersion) within = mono;
+  if (lease.overage > lease.toldOverage || !isTold(stock)) within = mono;
   const isShortRate = lease.spec.kind === "rate" && stock.horizon < HORIZON;
   if (isShortRate && lease.refunded > lease.toldRefunded) within = stock.sentAt + REFUND;
   if (isUncovered(stock, mono)) within = mono;

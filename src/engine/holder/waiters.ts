@@ -14,9 +14,9 @@ import { BLOCKS_MAX } from "../../core/lease/well-formed.ts";
 import type { Units } from "../../core/units.ts";
 import { available, booked, elsewhere, free, type Lease } from "../lease.ts";
 import { send, type Part } from "./exchange.ts";
-import { isHushed, isRefused, isTold, newsAt, noteRefusal } from "./scarcity.ts";
+import { isHushed, isRefused, newsAt, noteRefusal } from "./scarcity.ts";
 import { isLost, storeTime, type HolderState, type Waiting } from "./state.ts";
-import { ahead, giveBack, isBooked, isLasting, ripen, type Stock } from "./stock.ts";
+import { ahead, giveBack, isBooked, isLasting, isTold, ripen, type Stock } from "./stock.ts";
 
 /** Whether an operation may have these units here and now. */
 export function fitsHere(
@@ -180,8 +180,9 @@ function wantedBeside(state: HolderState, asking: Waiting, stock: Stock): Units 
     if (waiting === asking) continue;
     const { wants, ttlMs } = waiting;
     const here = wants.find((want) => want.stock === stock);
-    if (here && wants.every((want) => want === here || fitsHere(state, want, ttlMs)))
+    if (here && wants.every((want) => want === here || fitsHere(state, want, ttlMs))) {
       units += here.units;
+    }
   }
   return units;
 }

@@ -41,6 +41,15 @@ const proposed = (...more: readonly string[]): readonly string[] =>
     .split(" ")
     .concat(more);
 
+/** A file with this in it; it is gone when the test ends. */
+async function passwordIn({ onTestFinished }: Ending, password: string): Promise<string> {
+  const folder = await mkdtemp(path.join(tmpdir(), "imprest-"));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const file = path.join(folder, "password");
+  await writeFile(file, password);
+  return file;
+}
+
 describe.concurrent("a password", () => {
   test("RS1: that is wrong is told once, without it, and works as soon as it is right", async (ending) => {
     const server = await start(ending, "--requirepass", "sesame");
@@ -55,10 +64,7 @@ describe.concurrent("a password", () => {
   });
 
   test("DL2: in a file is read again, so that it can be exchanged", async (ending) => {
-    const folder = await mkdtemp(path.join(tmpdir(), "imprest-"));
-    ending.onTestFinished(() => rm(folder, { recursive: true }));
-    const passwordFile = path.join(folder, "password");
-    await writeFile(passwordFile, "before\n");
+    const passwordFile = await passwordIn(ending, "before\n");
     const server = await start(ending, "--requirepass", "after");
     const user = use(ending, server.url, { passwordFile });
     await user.hears("down");
@@ -68,10 +74,7 @@ describe.concurrent("a password", () => {
   });
 
   test("LK3: that comes later than the sidecar is found", async (ending) => {
-    const folder = await mkdtemp(path.join(tmpdir(), "imprest-"));
-    ending.onTestFinished(() => rm(folder, { recursive: true }));
-    const passwordFile = path.join(folder, "password");
-    await writeFile(passwordFile, "");
+    const passwordFile = await passwordIn(ending, "");
     const server = await start(ending, "--requirepass", "sesame");
     const user = use(ending, server.url, { passwordFile });
     await user.hears("down");

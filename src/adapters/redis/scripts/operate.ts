@@ -16,8 +16,7 @@ local l = parse(line, LEDGER)
 if l.schema > SCHEMA or l.life_end <= clock then return '-1' end
 
 local family, label = load_family(family_key, clock), label_of(key)
-local own = member_like(family, label)
-if own then l.carried, l.owed = own.carried, own.owed end
+local own = as_in_family(family, l, label)
 
 local before, folded, spent = held_back(l), {}, 0
 local fields = call('HGETALL', key)

@@ -192,6 +192,13 @@ local function member_like(family, label)
   for i, member in ipairs(family.members) do if member.label == label then return member, i end end
 end
 
+-- family.ts: asInFamily
+local function as_in_family(family, l, label)
+  local own = member_like(family, label)
+  if own then l.carried, l.owed = own.carried, own.owed end
+  return own
+end
+
 local function fill_member(member, l)
   for _, name in ipairs({ 'start', 'stop', 'capacity', 'overdraft', 'rollover', 'carry_debt', 'owed', 'carried',
     'life_end' }) do member[name] = l[name] end

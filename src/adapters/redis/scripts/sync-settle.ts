@@ -162,17 +162,13 @@ for _, b in ipairs(blocks) do
   if b.seq > r.seq then b.status = 'ok'
   elseif b.seq == r.seq and not is_forfeited(l, r) then b.status = 'duplicate'
   else b.status = 'stale' end
-  if b.status == 'ok' then
-    l.life_end = max(l.life_end, at_most(now + max(b.life_ms, b.open_ms + ttl + grace)))
-  end
   local family = family_of(b)
-  if family and b.status == 'ok' then from_family(family, l, label_of(b.key), now)
-  elseif family then
-    local own = member_like(family, label_of(b.key))
-    if own then l.carried, l.owed = own.carried, own.owed end
-  end
-  if b.status == 'duplicate' and r.state == 'live' then r.expires_at = expiry_of(b) end
-  if b.status == 'ok' then
+  if b.status ~= 'ok' then
+    if family then as_in_family(family, l, label_of(b.key)) end
+    if b.status == 'duplicate' and r.state == 'live' then r.expires_at = expiry_of(b) end
+  else
+    l.life_end = max(l.life_end, at_most(now + max(b.life_ms, b.open_ms + ttl + grace)))
+    if family then from_family(family, l, label_of(b.key), now) end
     r.seq = b.seq
     hear_witness(l, b)
     refill_to(l, clock, now)
@@ -181,7 +177,7 @@ for _, b in ipairs(blocks) do
     reclaim(b)
     balance(l, now)
     hear_demand(l, r, b.demand, b.mean)
+    if family then to_family(family, l, label_of(b.key)) end
   end
-  if family and b.status == 'ok' then to_family(family, l, label_of(b.key)) end
 end
 `;

@@ -15,8 +15,7 @@ for i = 1, #KEYS / 2 do
   if line then
     local l = parse(line, LEDGER)
     if l.schema <= SCHEMA and l.life_end > clock then
-      local own = member_like(load_family(KEYS[2 * i], clock), label_of(KEYS[2 * i - 1]))
-      if own then l.carried, l.owed = own.carried, own.owed end
+      as_in_family(load_family(KEYS[2 * i], clock), l, label_of(KEYS[2 * i - 1]))
       refill_to(l, max(clock, l.at), clock)
       reply[i] = figures_of(l, clock)
     end
