@@ -18,6 +18,7 @@ export interface DeadlineHeap<T extends Timed> {
   takeDue(now: number): T | undefined;
   /** Infinity: it is empty. */
   next(): number;
+  size(): number;
 }
 
 export function createDeadlineHeap<T extends Timed>(): DeadlineHeap<T> {
@@ -82,6 +83,7 @@ export function createDeadlineHeap<T extends Timed>(): DeadlineHeap<T> {
       return first;
     },
     next: () => items[0]?.deadline ?? Infinity,
+    size: () => items.length,
   };
   return heap;
 }

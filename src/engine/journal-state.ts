@@ -169,10 +169,10 @@ interface MemoryState extends Partial<SettledState> {
   readonly keys?: readonly string[];
 }
 
-export function packMemory(memory: Memory | Settled, now: Now): MemoryState {
+export function packMemory(memory: Memory, now: Now): MemoryState {
   const until = toWall(memory.deadline, now);
   const keyed = memory.keys === undefined ? { until } : { until, keys: memory.keys };
-  if (!("state" in memory)) return keyed;
+  if (memory.state === "lone") return keyed;
   const { state: end, tenant, amounts, usage, meters, units, late, verdict } = memory;
   return {
     ...keyed,
@@ -183,10 +183,10 @@ export function packMemory(memory: Memory | Settled, now: Now): MemoryState {
   };
 }
 
-export function unpackMemory(id: string, packed: unknown, now: Now): Memory | Settled {
+export function unpackMemory(id: string, packed: unknown, now: Now): Memory {
   const state = packed as MemoryState;
   const memory = { id, keys: state.keys, deadline: toMono(state.until, now), slot: -1 };
-  if (state.end === undefined) return memory;
+  if (state.end === undefined) return { ...memory, state: "lone" };
   const { end, tenant, amounts, usage, meters, units, late, verdict } = state as SettledState;
   return {
     ...memory,

@@ -69,23 +69,30 @@ export interface Reservation extends Timed {
   keys: string[] | undefined;
 }
 
-/** What was settled, or answered under a key; `deadline`: until then it is wanted. */
-export interface Memory extends Timed {
+/** `deadline`: until then it is wanted. */
+interface Remembered extends Timed {
   readonly id: string;
   readonly keys: readonly string[] | undefined;
+}
+
+/** A key whose answer lives with no reservation; its id is a name of its own. */
+export interface Lone extends Remembered {
+  readonly state: "lone";
 }
 
 /**
  * What is left of a reservation after its end. There are up to 100,000 of them, so it is one flat object: the
  * answer is made from it again when its call is repeated.
  */
-export interface Settled extends Memory, Tally {
+export interface Settled extends Remembered, Tally {
   readonly state: "committed" | "released" | "forgone";
   readonly tenant: string;
   /** What its commit stated (S20). */
   readonly amounts: readonly Amount[];
   readonly usage: ModelUsage | undefined;
 }
+
+export type Memory = Lone | Settled;
 
 /** How a reservation ended. */
 export interface End {
@@ -118,7 +125,7 @@ export interface Reservations {
   takeDue(mono: number): Reservation | undefined;
   /** Takes one out before it is due; it is put back like one that {@link takeDue} returned. */
   takeOut(reservation: Reservation): void;
-  /** Open, or expired and in grace. */
+  /** Open, or expired and in grace, in the order of creation like all that is listed. */
   live(): IterableIterator<Reservation>;
   /** Expired ones in grace. */
   lapsed(): IterableIterator<Reservation>;
@@ -135,10 +142,10 @@ export interface Reservations {
   nextDue(): number;
   keyed(key: string): Keyed | undefined;
   answers(): IterableIterator<readonly [key: string, keyed: Keyed]>;
-  memory(id: string): Memory | Settled | undefined;
-  memories(): IterableIterator<Memory | Settled>;
+  memory(id: string): Memory | undefined;
+  memories(): IterableIterator<Memory>;
   /** Remembers again what a journal has kept, with the answers under its keys. */
-  recall(memory: Memory | Settled): void;
+  recall(memory: Memory): void;
   recallAnswer(key: string, keyed: Keyed): void;
   /** Remembers the answer under `key`: with `reservation` as long as it lives, else for 15 minutes. */
   remember(key: string, keyed: Keyed, reservation: Reservation | undefined, mono: number): void;
@@ -148,36 +155,50 @@ export interface Reservations {
 
 const NOTHING: readonly Amount[] = [];
 
+const isLive = (one: Reservation | Memory): one is Reservation =>
+  one.state === "open" || one.state === "expired";
+
+/** Entries of the queue of memories that may be forgotten ones, besides as many as are left. */
+const FORGOTTEN_MAX = 1_000;
+
 export function createReservations(
   keysMax: number,
   evicted: () => void,
   watch: Watch = NO_WATCH,
 ): Reservations {
-  const live = new Map<string, Reservation>();
+  /**
+   * In the order of creation: what is left of a reservation takes its place. (A Map that loses what it gains is
+   * laid out anew every few calls, and what the old layouts name outlives its call by far.)
+   */
+  const all = new Map<string, Reservation | Memory>();
   const answers = new Map<string, Keyed>();
-  const open = new Map<string, Reservation>();
   const liveByTenant = new Map<string, number>();
   const due = createDeadlineHeap<Reservation>();
-  let sequence = 0;
-  /** By reservation id, or a name of its own for a keyed answer; in the order of settlement. */
-  const memories = new Map<string, Memory | Settled>();
   const ages = createDeadlineHeap<Memory>();
+  /** Memories in the order of settlement, from `front` on; those that are forgotten have left `ages`. */
+  let queue: (Memory | undefined)[] = [];
+  let front = 0;
+  let sequence = 0;
+  let openCount = 0;
+  let liveCount = 0;
 
   function leave(reservation: Reservation): void {
-    live.delete(reservation.id);
+    liveCount--;
+    if (reservation.state === "open") openCount--;
     const left = (liveByTenant.get(reservation.uid) ?? 1) - 1;
     if (left === 0) liveByTenant.delete(reservation.uid);
     else liveByTenant.set(reservation.uid, left);
   }
 
-  function keep(memory: Memory | Settled): void {
-    memories.set(memory.id, memory);
+  function keep(memory: Memory): void {
+    all.set(memory.id, memory);
     ages.add(memory);
+    queue.push(memory);
     watch.changed(memory.id);
   }
 
   function forget(memory: Memory): void {
-    memories.delete(memory.id);
+    all.delete(memory.id);
     ages.remove(memory);
     watch.changed(memory.id);
     for (const key of memory.keys ?? []) {
@@ -186,27 +207,45 @@ export function createReservations(
     }
   }
 
-  function settledOf(id: string): Settled | undefined {
-    const memory = memories.get(id);
-    return memory && "state" in memory ? memory : undefined;
+  function oldest(): Memory | undefined {
+    for (; front < queue.length; front += 1) {
+      const memory = queue[front];
+      if (memory && memory.slot >= 0) return memory;
+      queue[front] = undefined;
+    }
+    return undefined;
+  }
+
+  function* where<T extends Reservation | Memory>(
+    holds: (one: Reservation | Memory) => one is T,
+  ): IterableIterator<T> {
+    for (const one of all.values()) if (holds(one)) yield one;
+  }
+
+  function memoryOf(id: string): Memory | undefined {
+    const found = all.get(id);
+    return found && isLive(found) ? undefined : found;
   }
 
   return {
     nextSequence: () => ++sequence,
     add(reservation) {
       sequence = Math.max(sequence, reservation.sequence);
-      live.set(reservation.id, reservation);
-      if (reservation.state === "open") open.set(reservation.id, reservation);
+      all.set(reservation.id, reservation);
+      liveCount++;
+      if (reservation.state === "open") openCount++;
       liveByTenant.set(reservation.uid, (liveByTenant.get(reservation.uid) ?? 0) + 1);
       due.add(reservation);
       watch.changed(reservation.id);
     },
     changed: ({ id }) => watch.changed(id),
-    get: (id) => live.get(id) ?? settledOf(id),
+    get(id) {
+      const found = all.get(id);
+      return found?.state === "lone" ? undefined : found;
+    },
     end(reservation, { state, tally, stated }, mono) {
       const { id, tenant, keys } = reservation;
       due.remove(reservation);
-      open.delete(id);
       leave(reservation);
       keep({
         id,
@@ -225,12 +264,10 @@ export function createReservations(
     },
     takeDue: (mono) => due.takeDue(mono),
     takeOut: (reservation) => due.remove(reservation),
-    live: () => live.values(),
-    *lapsed() {
-      for (const one of live.values()) if (one.state === "expired") yield one;
-    },
+    live: () => where(isLive),
+    lapsed: () => where((one): one is Reservation => one.state === "expired"),
     lapse(reservation) {
-      open.delete(reservation.id);
+      openCount--;
       reservation.state = "expired";
       reservation.deadline += GRACE;
       due.add(reservation);
@@ -240,15 +277,15 @@ export function createReservations(
       due.move(reservation, deadline);
       watch.changed(reservation.id);
     },
-    open: () => open.values(),
-    openCount: () => open.size,
-    liveCount: () => live.size,
+    open: () => where((one): one is Reservation => one.state === "open"),
+    openCount: () => openCount,
+    liveCount: () => liveCount,
     liveOf: (uid) => liveByTenant.get(uid) ?? 0,
     nextDue: () => due.next(),
     keyed: (key) => answers.get(key),
     answers: () => answers.entries(),
-    memory: (id) => memories.get(id),
-    memories: () => memories.values(),
+    memory: memoryOf,
+    memories: () => where((one): one is Memory => !isLive(one)),
     recall: keep,
     recallAnswer: (key, keyed) => void answers.set(key, keyed),
     remember(key, keyed, reservation, mono) {
@@ -258,15 +295,19 @@ export function createReservations(
       if (reservation && keys && keys.length < KEYS_MAX) {
         keys.push(key);
         watch.changed(reservation.id);
-      } else keep({ id: `\0${key}`, keys: [key], deadline: mono + REMEMBERED, slot: -1 });
+      } else {
+        keep({ id: `\0${key}`, keys: [key], deadline: mono + REMEMBERED, slot: -1, state: "lone" });
+      }
     },
     tidy(mono) {
       for (let old = ages.takeDue(mono); old; old = ages.takeDue(mono)) forget(old);
-      for (const oldest of memories.values()) {
-        if (memories.size <= keysMax) return;
+      for (let old = oldest(); old && ages.size() > keysMax; old = oldest()) {
         evicted();
-        forget(oldest);
+        forget(old);
       }
+      if (queue.length <= 2 * ages.size() + FORGOTTEN_MAX) return;
+      queue = queue.filter((one) => one && one.slot >= 0);
+      front = 0;
     },
   };
 }
