@@ -6,7 +6,7 @@
  * met when the lease is next asked for, and where the limit is gone its holds are settled as they were made.
  */
 import { freshView, type LedgerSpec } from "../core/lease/ledger.ts";
-import type { Action, Amount, ModelUsage, Subject } from "../core/operation.ts";
+import type { Action, Subject } from "../core/operation.ts";
 import type { CompiledLimit } from "../core/policy/compile.ts";
 import type { LimitRule } from "../core/policy/document.ts";
 import { createMatcher } from "../core/policy/match.ts";
@@ -156,10 +156,9 @@ export function unpackReservation(
 interface SettledState {
   readonly end: Settled["state"];
   readonly tenant: string;
-  readonly amounts: readonly Amount[];
-  readonly usage?: ModelUsage;
+  readonly statement: string;
   readonly meters: readonly string[];
-  readonly units: readonly number[];
+  readonly units: string;
   readonly late?: true;
   readonly verdict?: Verdict;
 }
@@ -173,11 +172,10 @@ export function packMemory(memory: Memory, now: Now): MemoryState {
   const until = toWall(memory.deadline, now);
   const keyed = memory.keys === undefined ? { until } : { until, keys: memory.keys };
   if (memory.state === "lone") return keyed;
-  const { state: end, tenant, amounts, usage, meters, units, late, verdict } = memory;
+  const { state: end, tenant, statement, meters, units, late, verdict } = memory;
   return {
     ...keyed,
-    ...{ end, tenant, amounts, meters, units },
-    ...(usage && { usage }),
+    ...{ end, tenant, statement, meters, units },
     ...(late && { late }),
     ...(verdict !== ALLOWED && { verdict }),
   };
@@ -187,10 +185,10 @@ export function unpackMemory(id: string, packed: unknown, now: Now): Memory {
   const state = packed as MemoryState;
   const memory = { id, keys: state.keys, deadline: toMono(state.until, now), slot: -1 };
   if (state.end === undefined) return { ...memory, state: "lone" };
-  const { end, tenant, amounts, usage, meters, units, late, verdict } = state as SettledState;
+  const { end, tenant, statement, meters, units, late, verdict } = state as SettledState;
   return {
     ...memory,
-    ...{ state: end, tenant, amounts, usage, meters, units },
+    ...{ state: end, tenant, statement, meters, units },
     late: late ?? false,
     verdict: verdict ?? ALLOWED,
   };

@@ -13,13 +13,13 @@
  *        until it is past grace.
  */
 import type { Circuit } from "../core/limit/breaker.ts";
-import type { Action, Amount, ModelUsage, Subject } from "../core/operation.ts";
+import type { Action, Subject } from "../core/operation.ts";
 import type { CompiledBreaker, CompiledLimit } from "../core/policy/compile.ts";
 import { MINUTE, type DurationMs, type EpochMs } from "../core/time.ts";
 import type { Units } from "../core/units.ts";
 import { createDeadlineHeap, type Timed } from "./deadline-heap.ts";
 import type { Lease } from "./lease.ts";
-import type { Line, Tally } from "./tally.ts";
+import { packTally, type Line, type PackedTally, type Tally } from "./tally.ts";
 import { NO_WATCH, type Watch } from "./watch.ts";
 
 /** How long after expiry a commit is charged all the same (S19). */
@@ -81,15 +81,14 @@ export interface Lone extends Remembered {
 }
 
 /**
- * What is left of a reservation after its end. There are up to 100,000 of them, so it is one flat object: the
- * answer is made from it again when its call is repeated.
+ * What is left of a reservation after its end. There are up to 100,000 of them, so it is one flat object, with texts
+ * for lists: the answer is made from it again when its call is repeated.
  */
-export interface Settled extends Remembered, Tally {
+export interface Settled extends Remembered, PackedTally {
   readonly state: "committed" | "released" | "forgone";
   readonly tenant: string;
-  /** What its commit stated (S20). */
-  readonly amounts: readonly Amount[];
-  readonly usage: ModelUsage | undefined;
+  /** What its commit stated (S20); "" if nothing did. */
+  readonly statement: string;
 }
 
 export type Memory = Lone | Settled;
@@ -98,7 +97,7 @@ export type Memory = Lone | Settled;
 export interface End {
   readonly state: Settled["state"];
   readonly tally: Tally;
-  readonly stated?: { readonly amounts: readonly Amount[]; readonly usage: ModelUsage | undefined };
+  readonly statement?: string;
 }
 
 /** Keys that live with one open reservation; those beyond are remembered for 15 minutes like any other. */
@@ -152,8 +151,6 @@ export interface Reservations {
   /** Forgets what is old enough, or too much; calls `evicted` for each that went too early. */
   tidy(mono: number): void;
 }
-
-const NOTHING: readonly Amount[] = [];
 
 const isLive = (one: Reservation | Memory): one is Reservation =>
   one.state === "open" || one.state === "expired";
@@ -243,8 +240,9 @@ export function createReservations(
       const found = all.get(id);
       return found?.state === "lone" ? undefined : found;
     },
-    end(reservation, { state, tally, stated }, mono) {
+    end(reservation, { state, tally, statement = "" }, mono) {
       const { id, tenant, keys } = reservation;
+      const { meters, units, late, verdict } = packTally(tally);
       due.remove(reservation);
       leave(reservation);
       keep({
@@ -254,12 +252,11 @@ export function createReservations(
         slot: -1,
         state,
         tenant,
-        amounts: stated?.amounts ?? NOTHING,
-        usage: stated?.usage,
-        meters: tally.meters,
-        units: tally.units,
-        late: tally.late,
-        verdict: tally.verdict,
+        statement,
+        meters,
+        units,
+        late,
+        verdict,
       });
     },
     takeDue: (mono) => due.takeDue(mono),

@@ -12,7 +12,7 @@ import type { Units } from "../core/units.ts";
 import type { CommitAnswer, ReleaseAnswer, Verdict } from "../core/verdict.ts";
 import type { Caller } from "../ports/quota.ts";
 import { findShares, giveBack, letGo, paySharesAt, tellOverage, unchargedOf } from "./charge.ts";
-import { isSameStatement } from "./content.ts";
+import { statementOf } from "./content.ts";
 import type { Core } from "./core.ts";
 import type { Tenant } from "./tenants.ts";
 import type { Turn } from "./turn.ts";
@@ -23,7 +23,15 @@ import type { Hold, Reservation, Settled } from "./reservations.ts";
 import { newRuling, ruleSuspension, ruleUnits } from "./ruling.ts";
 import type { Standing } from "./standing.ts";
 import { capsAt, verdictOf } from "./verdicts.ts";
-import { ALLOWED, commitAnswer, lineOf, releaseAnswer, reservedOf, tallyOf } from "./tally.ts";
+import {
+  ALLOWED,
+  commitAnswer,
+  lineOf,
+  releaseAnswer,
+  reservedOf,
+  tallyOf,
+  unpackTally,
+} from "./tally.ts";
 
 const isLive = (found: Reservation | Settled): found is Reservation =>
   found.state === "open" || found.state === "expired";
@@ -92,8 +100,8 @@ export function commit(core: Core, turn: Turn, op: Commit): CommitAnswer | Rejec
   const found = findReservation(core, turn.caller, op.reservationId);
   if (isRejection(found)) return found;
   if (!isLive(found)) {
-    return found.state === "committed" && isSameStatement(found, op)
-      ? commitAnswer(found, false)
+    return found.state === "committed" && found.statement === statementOf(op)
+      ? commitAnswer(unpackTally(found), false)
       : settledOtherwise(found);
   }
   rebind(core, found, turn.now);
@@ -156,7 +164,11 @@ function finish(core: Core, turn: Turn, reservation: Reservation, op: Commit): C
   for (const hold of reservation.holds) letGo(core, hold, now, reservation);
   recordEnding(core, reservation.circuits, { id: reservation.id, outcome: op.outcome }, now);
   core.telemetry.reservationEnded(late ? "late" : "committed");
-  core.reservations.end(reservation, { state: "committed", tally, stated: op }, now.mono);
+  core.reservations.end(
+    reservation,
+    { state: "committed", tally, statement: statementOf(op) },
+    now.mono,
+  );
   return commitAnswer(tally, false);
 }
 
@@ -235,7 +247,7 @@ export function release(core: Core, turn: Turn, op: Release): ReleaseAnswer | Re
   if (isRejection(found)) return found;
   if (!isLive(found)) {
     if (found.state === "forgone") return { op: "release", released: [] };
-    return found.state === "released" ? releaseAnswer(found) : settledOtherwise(found);
+    return found.state === "released" ? releaseAnswer(unpackTally(found)) : settledOtherwise(found);
   }
   if (found.state === "expired") return { op: "release", released: [] };
   return releaseOpen(core, found, turn.now);

@@ -82,9 +82,27 @@ export function tallyOf({ lines, countsRequests, late, verdict }: Tallied, all =
     meters.push(meter);
     units.push(charged, reserved, uncharged);
   }
-  // This is what is remembered of 100,000 reservations: a copy has no room to grow.
-  return { meters: shared(meters), units: units.slice(), late, verdict };
+  return { meters, units, late, verdict };
 }
+
+/** A tally as it is remembered of up to 100,000 reservations: its numbers as text take a third of a list's room. */
+export interface PackedTally extends Omit<Tally, "units"> {
+  readonly units: string;
+}
+
+export const packTally = ({ meters, units, late, verdict }: Tally): PackedTally => ({
+  meters: shared(meters),
+  units: units.join(" "),
+  late,
+  verdict,
+});
+
+export const unpackTally = ({ meters, units, late, verdict }: PackedTally): Tally => ({
+  meters,
+  units: units === "" ? [] : units.split(" ").map(Number),
+  late,
+  verdict,
+});
 
 let latest: readonly string[] = [];
 

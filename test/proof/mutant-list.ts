@@ -330,7 +330,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: "anyCommitRepeats",
     rule: "S20",
     file: "src/engine/settlement.ts",
-    find: "isSameStatement(found, op)",
+    find: "found.statement === statementOf(op)",
     replace: "found !== undefined",
   },
   {

@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { ALLOWED, commitAnswer, releaseAnswer, tallyOf } from "../../../src/engine/tally.ts";
+import {
+  ALLOWED,
+  commitAnswer,
+  newLine,
+  packTally,
+  releaseAnswer,
+  tallyOf,
+  unpackTally,
+} from "../../../src/engine/tally.ts";
 import { aCommit, aConsume, aReserve } from "../../support/builders.ts";
 import { counterexample } from "../../support/counterexample.ts";
 import { engineWith } from "../../support/engine-harness.ts";
@@ -90,4 +98,12 @@ test("a tally that is remembered does not follow what happens afterwards", () =>
   const before = commitAnswer(tally, false);
   for (const one of live) one.charged += 1;
   expect(commitAnswer(tally, false)).toEqual(before);
+});
+
+test("a packed tally unpacks to what it was, to the last unit", () => {
+  const most = [newLine("tokens", Number.MAX_SAFE_INTEGER), newLine("pages", 0)];
+  for (const some of [most, []]) {
+    const tally = tallyOf({ lines: some, countsRequests: true, ...rest });
+    expect(unpackTally(packTally(tally))).toEqual(tally);
+  }
 });
