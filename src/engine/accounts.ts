@@ -193,6 +193,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
     const fits = (): boolean => books.live < options.bucketsPerTenant && live < options.bucketsMax;
     if (fits() || now.mono - books.sweptAt < LOOK_AGAIN) return fits();
     books.sweptAt = now.mono;
+    funds.flush(); // what the store has not heard of keeps a bucket
     for (const step = sweep.through(books, () => now); !step.next().done;);
     return fits();
   }

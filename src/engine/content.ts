@@ -16,8 +16,8 @@ function usageText(usage: ModelUsage | undefined): string {
   if (!usage) return "";
   const { model, inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens } = usage;
   const { reasoningTokens, inputBytes, outputBytes } = usage;
-  const read = [inputTokens, cacheReadTokens, cacheWriteTokens, inputBytes];
-  return [model, ...read, outputTokens, reasoningTokens, outputBytes].join("|");
+  const read = `${inputTokens}|${cacheReadTokens}|${cacheWriteTokens}|${inputBytes}`;
+  return `${model}|${read}|${outputTokens}|${reasoningTokens}|${outputBytes}`;
 }
 
 const sorted = (map: ReadonlyMap<string, string>): unknown =>

@@ -2,7 +2,8 @@
  * The engine: every operation is one turn on state that only this file's callers can reach.
  *
  *   EN1  Before anything is decided, what is due has expired (S18).
- *   EN2  After every turn the store knows what was settled, and nothing free is kept.
+ *   EN2  After every turn the store knows what was settled, and nothing free is kept; of what may wait (FU4) this
+ *        is true before anybody looks.
  *   EN3  Of equal keys the first answer that held, charged or settled something stands (S28).
  *   EN4  Once it drains nothing new is admitted: who still waits for units is told so, and what comes goes back.
  */
@@ -134,8 +135,7 @@ export function createEngine(options: EngineOptions): Engine {
   ): void {
     const again = (waiting: Ticket | undefined): void => turn(call, act, waiting);
     funds.begin(now);
-    expireDue(core, now);
-    funds.flush(); // what has expired is free for everybody, and pays debt, before this turn decides
+    if (expireDue(core, now)) funds.flush(); // what has expired is free for everybody, and pays debt, before this turn decides
     act({
       caller: call.caller,
       now,
@@ -219,7 +219,7 @@ function openFunds(
   { store, rng, log, waitMs, journal }: EngineOptions,
   hooks: Pick<HolderOptions, "now" | "outbox" | "wake">,
 ): Funds {
-  if (!("shared" in store)) return createFunds(store);
+  if (!("shared" in store)) return createFunds(store, journal !== undefined);
   const { shared, label, terms = DEFAULT_TERMS } = store;
   const recovered = journal?.recovered;
   return createHolder({ store: shared, rng, log, label, terms, waitMs, recovered, ...hooks });

@@ -13,11 +13,11 @@ import type { Hold, Reservation } from "./reservations.ts";
 import { unlapse } from "./settlement.ts";
 import { NO_TALLY } from "./tally.ts";
 
-/** Acts on everything that is due. */
-export function expireDue(core: Core, now: Now): void {
-  for (;;) {
+/** Acts on everything that is due; returns whether anything was. */
+export function expireDue(core: Core, now: Now): boolean {
+  for (let acted = false; ; acted = true) {
     const due = core.reservations.takeDue(now.mono);
-    if (!due) return;
+    if (!due) return acted;
     if (due.state === "open") expire(core, due, now);
     else forgo(core, due, now);
   }

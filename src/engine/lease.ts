@@ -65,6 +65,8 @@ export interface Lease {
   drawn: Units;
   /** It is on the list of those to be looked at at the end of the turn. */
   touched: boolean;
+  /** It is on the list of those that the store hears of later (FU4). */
+  waits: boolean;
   /** Its period is over, or its limit gone: forgotten as soon as nothing is held. */
   retired: boolean;
   /** What a holder keeps beside it, where the store is a fleet's. */
@@ -109,6 +111,7 @@ export const createLease = (
   dirty: false,
   drawn: 0,
   touched: false,
+  waits: false,
   retired: false,
   stock: undefined,
 });

@@ -10,7 +10,7 @@ import { isRejection, type Rejection } from "../../src/core/rejection.ts";
 import type { Answer } from "../../src/core/verdict.ts";
 import { createEngine, type Engine, type EngineOptions } from "../../src/engine/driver.ts";
 import type { LeaseStore } from "../../src/ports/lease-store.ts";
-import { aCall } from "./builders.ts";
+import { aCall, aSubject } from "./builders.ts";
 import { aPolicy, type AnswerOf } from "./engine-harness.ts";
 import { createManualClock, type ManualClock } from "./manual-clock.ts";
 import { createSeededRng } from "./seeded-rng.ts";
@@ -77,7 +77,10 @@ export function boundedEngine(policy: string, bounds: Bounds = {}): BoundedEngin
       if (isRejection(answer)) return answer.reason;
       return "verdict" in answer ? answer.verdict.decision : answer.op;
     },
-    ledgers,
+    ledgers() {
+      engine.balance(aCall(), aSubject(), false, () => undefined); // the store hears of what may wait
+      return ledgers();
+    },
   };
 }
 

@@ -5,20 +5,18 @@ import { createFunds, type Funds, isFault, type Outcome } from "../../../src/eng
 import { createLease, free, hold, type Lease, pay } from "../../../src/engine/lease.ts";
 import type { LeaseStore } from "../../../src/ports/lease-store.ts";
 import type { Turn } from "../../../src/engine/turn.ts";
-import { aLedgerSpec } from "../../support/ledgers.ts";
+import { aLedgerSpec, aRateSpec } from "../../support/ledgers.ts";
 import { createManualClock } from "../../support/manual-clock.ts";
 
 /** A store that notes what it is sent. */
-function watched() {
+function watched(tellsAll = false) {
   const store = createMemoryLeaseStore(createManualClock(0));
   const sent: (readonly LedgerBlock[])[] = [];
-  const funds = createFunds({
-    ...store,
-    sync(blocks, done) {
-      sent.push(blocks);
-      store.sync(blocks, done);
-    },
-  });
+  const sync: LeaseStore["sync"] = (blocks, done) => {
+    sent.push(blocks);
+    store.sync(blocks, done);
+  };
+  const funds = createFunds({ ...store, sync }, tellsAll);
   return { funds, sent, out: (key: string) => outOf(store, key) };
 }
 
@@ -146,6 +144,52 @@ describe("the end of a turn", () => {
     expect(funds.cover(a, 70)).toBe(70);
     funds.flush();
     expect([free(a), out("a")]).toEqual([0, 0]);
+  });
+
+  const settleOne = (funds: Funds, lease: Lease, mono: number, beyond = 0): void => {
+    funds.begin({ wall: 0, latest: 0, mono });
+    ask(funds, { lease, need: 1 });
+    hold(lease, 1);
+    pay(lease, { held: 1, covered: 0, beyond, owed: true });
+    funds.end();
+  };
+
+  test("FU4: of a budget the store hears after 100 ms, in one message for all turns", () => {
+    const { funds, sent } = watched();
+    const [a, b] = pair();
+    for (const lease of [a, b]) settleOne(funds, lease, 0); // the first ask hears what is known
+    for (const mono of [1, 50, 99]) settleOne(funds, a, mono);
+    settleOne(funds, b, 99);
+    expect(sent.map((blocks) => blocks.map(({ need }) => need))).toEqual([[1], [1]]);
+    settleOne(funds, a, 100);
+    expect(sent.slice(2).map((blocks) => blocks.map(({ spent }) => spent))).toEqual([[5, 2]]);
+    expect([a.view.spent, b.view.spent, a.spent]).toEqual([5, 2, 0]);
+  });
+
+  test("FU4: of a rate, and of a budget with debt, at the end of the turn", () => {
+    const { funds, sent } = watched();
+    const [a] = pair();
+    const rate = leaseOf(aRateSpec({ units: 1, everyMs: 1_000, burst: 10 }, { key: "r" }));
+    settleOne(funds, a, 0, 3);
+    expect([sent.length, a.view.debt]).toEqual([2, 0]);
+    settleOne(funds, rate, 0);
+    expect([sent.length, rate.view.available]).toEqual([4, 9]);
+  });
+
+  test("FU4: where a journal is kept, of everything", () => {
+    const { funds, sent } = watched(true);
+    const [a] = pair();
+    for (const mono of [0, 1]) settleOne(funds, a, mono);
+    expect(sent.length).toBe(3);
+  });
+
+  test("FU4: a lease that is closed while it waits is not opened again", () => {
+    const { funds, out } = watched();
+    const [a] = pair();
+    settleOne(funds, a, 0);
+    funds.close(a);
+    funds.flush();
+    expect(out("a")).toBeUndefined();
   });
 
   test("a turn that used no lease, or changed none, sends nothing", () => {
