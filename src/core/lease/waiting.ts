@@ -3,6 +3,8 @@
  *
  *   WT1  A waiter has nothing set aside: it is woken, asks again, and may be refused again.
  *   WT2  What comes back wakes, in their order, as many others as it can serve, each once.
+ *   WT3  What comes back and serves none of them is told to all, once: a sidecar that was refused much refuses little
+ *        by itself as well, as long as it knows of nothing (S17).
  *
  * Hints cost no safety when they are lost, and losing all of them costs time alone.
  */
@@ -42,6 +44,8 @@ export function wake(ledger: SharedLedger, own: string, now: EpochMs): Hint[] {
     left -= need;
     return false;
   });
+  const isForNobody = hints.length === 0 && ledger.waiters.some(({ holder }) => holder !== own);
+  if (isForNobody && !ledger.rate) hints.push({ kind: "wake", key, holder: "", units: left }); // (WT3)
   return hints;
 }
 

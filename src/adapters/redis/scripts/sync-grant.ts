@@ -92,16 +92,21 @@ local function drop_waiters(l, own)
 end
 
 local function wake(l, b)
-  local left, rest = available(l, now), {}
+  local left, rest, others, woken = available(l, now), {}, false, false
   if left < l.capacity / CRUMB then return end
   for _, w in ipairs(l.waiting) do
+    if w.holder ~= b.holder then others = true end
     if w.need > left or w.holder == b.holder then rest[#rest + 1] = w
     else
+      woken = true
       hints[#hints + 1] = 'W ' .. name_of(b) .. ' ' .. w.holder .. ' ' .. text(left)
       left = left - w.need
     end
   end
   l.waiting = rest
+  if others and not woken and l.kind ~= 'rate' then
+    hints[#hints + 1] = 'W ' .. name_of(b) .. '  ' .. text(left)
+  end
 end
 
 local function recall(l, b, units)

@@ -87,6 +87,7 @@ describe("what is heard from Redis", () => {
       holder: "0199",
       units: 17,
     });
+    expect(decodeHint("W acme/-  17")).toMatchObject({ key: "acme\0-", holder: "", units: 17 });
     expect(decodeHint("R acme/- 2 9007199254740991")).toEqual({
       kind: "recall",
       key: "acme\0-",

@@ -167,6 +167,22 @@ describe("waiting", () => {
     expect(hints()).toEqual([]);
   });
 
+  test("WT3: units that serve nobody who waits are told to all, but for crumbs and to who brings them", () => {
+    const { say, hints } = playShard(aLedgerSpec({ capacity: 10_000 }));
+    say({ want: 10_000, need: 10_000 });
+    say({ ...other, want: 300, need: 300 }, wait);
+    hints();
+    say({ granted: 10_000, returned: 4 });
+    expect(hints()).toEqual([]);
+    say({ granted: 10_000, returned: 104 });
+    expect(hints()).toEqual([{ kind: "wake", key: spec.key, holder: "", units: 104 }]);
+    expect(say({ ...other, want: 104, need: 104 }, wait).grant).toBe(104);
+    say({ want: 10_000, need: 200, granted: 10_000, returned: 104 }, wait);
+    hints();
+    say({ granted: 10_000, returned: 150 });
+    expect(hints()).toEqual([]);
+  });
+
   test("WT1: who stopped waiting, or never wanted to be woken, is not", () => {
     const player = playShard(spec);
     player.say({ want: 100, need: 100 });
