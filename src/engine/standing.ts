@@ -128,17 +128,26 @@ function startThatFits({ spec, view, later }: Lease, need: Units): number | unde
   return later(Math.ceil(lacking / spec.capacity));
 }
 
-/** Until enough of those who hold slots have expired: of a lowered limit more than one must. */
+/**
+ * Until enough of those who hold slots have expired: of a lowered limit more than one must. Of slots that others in the
+ * fleet hold it is only known when all of them will have.
+ */
 function slotWait(lease: Lease, now: Now): number | undefined {
+  if (lease.spec.capacity === 0) return undefined;
   const needed = 1 - available(lease, now.mono);
-  if (needed === 1) {
-    let first = Infinity;
-    for (const { deadline } of lease.takers) first = Math.min(first, deadline);
-    return first === Infinity ? undefined : first - now.mono;
-  }
-  const ends = [...lease.takers].map(({ deadline }) => deadline).sort((a, b) => a - b);
-  const end = lease.spec.capacity === 0 ? undefined : ends[needed - 1];
-  return end === undefined ? undefined : end - now.mono;
+  const end = needed === 1 ? firstEnd(lease) : endsOf(lease)[needed - 1];
+  const until = end ?? lease.stock?.takenUntil;
+  return until === undefined ? undefined : until - now.mono;
+}
+
+const endsOf = ({ takers }: Lease): readonly number[] =>
+  Array.from(takers, ({ deadline }) => deadline).sort((a, b) => a - b);
+
+/** The same without sorting: this is asked at each refusal. */
+function firstEnd({ takers }: Lease): number | undefined {
+  let first = Infinity;
+  for (const { deadline } of takers) first = Math.min(first, deadline);
+  return first === Infinity ? undefined : first;
 }
 
 interface Figures {

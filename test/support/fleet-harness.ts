@@ -37,6 +37,8 @@ export interface FleetHarness {
   readonly counted: { messages: number; blocks: number; hints: number };
   /** Everybody hears that the store is there, or gone; while it is gone messages fail. */
   up(isUp: boolean): void;
+  /** Nothing that this replica says from now on arrives. */
+  cut(replica: number): void;
   /** Another replica joins. */
   join(): Replica;
 }
@@ -79,9 +81,11 @@ export function fleetOf(policy: string, options: FleetHarnessOptions = {}): Flee
       for (const listener of listeners) clock.timer(delay(), () => listener.hint(hint));
     }
   };
+  const silent = new Set<string>();
   const createStore = (): SharedStore => ({
     sync(message, done) {
       clock.timer(delay(), () => {
+        if (silent.has(message.holder.label)) return;
         if (!isUp) return void clock.timer(delay(), () => done({ fault: "gone" }));
         counted.messages++;
         counted.blocks += message.blocks.length;
@@ -160,6 +164,7 @@ export function fleetOf(policy: string, options: FleetHarnessOptions = {}): Flee
       isUp = is;
       for (const listener of listeners) listener.up(is);
     },
+    cut: (replica) => void silent.add(`pod-${replica + 1}`),
     join,
   };
 }

@@ -143,6 +143,7 @@ function decodeBlock({ key }: LedgerSpec, { text, number }: Reader): BlockReply 
     fromMs: number(),
     toMs: number(),
     holders: number(),
+    lifeMs: number(),
   };
   const account = readAccount(key, { text, number });
   const { start, end } = account.spec;

@@ -147,6 +147,8 @@ export interface BlockReply {
   readonly end: EpochMs;
   /** Live holders of this ledger, this one included. */
   readonly holders: number;
+  /** How long it is kept from now on: past every lease on it, and every reservation that is open (SH6). */
+  readonly lifeMs: DurationMs;
 }
 
 /** What the store tells without being asked. Losing any costs time, never safety. */

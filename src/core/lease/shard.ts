@@ -366,5 +366,6 @@ function answer({ status, ledger, record }: Settled, given: Offer, now: EpochMs)
     start: ledger.spec.start,
     end: ledger.spec.end,
     holders: ledger.live,
+    lifeMs: ledger.lifeEnd - now,
   };
 }

@@ -219,7 +219,7 @@ function take(state: HolderState, stock: Stock, heard: Heard): void {
 }
 
 /** What the answer says of the ledger, whether or not its grant may be used. */
-function hearView(state: HolderState, stock: Stock, { block, said }: Heard): void {
+function hearView(state: HolderState, stock: Stock, { sent, block, said }: Heard): void {
   const { mono } = state.now;
   const { lease } = stock;
   const { view, fence, version } = said;
@@ -242,6 +242,7 @@ function hearView(state: HolderState, stock: Stock, { block, said }: Heard): voi
   if (!stock.dry && view.available >= stock.quietFrom) endSilence(stock);
   if (said.horizonMs >= 0) stock.horizon = said.horizonMs;
   stock.holders = said.holders;
+  stock.takenUntil = mono + said.lifeMs - sent.message.terms.ttlMs; // so long the dead keep theirs
 }
 
 /** The waiter of a message may go on, or tries again when a hint or this moment comes. */

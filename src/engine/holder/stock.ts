@@ -51,6 +51,8 @@ export interface Stock extends Timed {
   expiresAt: number;
   /** The store keeps reservations that end before this (mono). */
   coveredUntil: number;
+  /** Slots: by then the store has back all that are taken now, if nobody prolongs anything (mono). */
+  takenUntil: number;
   /** Longest ttl of a reservation on it. */
   longestTtl: number;
   /** Of the spec that the store has heard of. */
@@ -125,6 +127,7 @@ export const newStock = (lease: Lease, id: string, mono: number): Stock => ({
   witness: UNKNOWN,
   expiresAt: NEVER,
   coveredUntil: NEVER,
+  takenUntil: NEVER,
   longestTtl: 0,
   toldVersion: lease.spec.version,
   sentSpent: 0,

@@ -47,7 +47,8 @@ for i, b in ipairs(blocks) do
   call('PEXPIREAT', b.key, text(l.life_end))
   call('PEXPIREAT', b.index, text(l.life_end))
   reply[3 + i] = table.concat({ b.status, text(l.fence), text(l.version), text(r.granted), text(o.grant),
-    text(learning_ms(l)), text(o.horizon), text(o.from), text(o.to), text(l.live), figures_of(l, now) }, '|')
+    text(learning_ms(l)), text(o.horizon), text(o.from), text(o.to), text(l.live),
+    text(l.life_end - now), figures_of(l, now) }, '|')
 end
 for key, family in pairs(families) do save_family(key, family) end
 -- Losing hints costs time alone: one that cannot be published is no error.
