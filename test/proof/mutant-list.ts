@@ -267,8 +267,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: "firstSlotPromised",
     rule: "S15",
     file: "src/engine/standing.ts",
-    find: "const end = lease.spec.capacity === 0 ? undefined : ends[needed - 1];",
-    replace: "const end = ends[0];",
+    find: "const end = needed === 1 ? firstEnd(lease) : endsOf(lease)[needed - 1];",
+    replace: "const end = firstEnd(lease);",
   },
   {
     name: "tooLargeForgotten",

@@ -12,6 +12,13 @@ const OFFER = "src/core/lease/offer.ts";
 
 export const STORE_MUTANTS: readonly Mutant[] = [
   {
+    name: "noNews",
+    rule: "WT3: what serves nobody who waits is told to all",
+    file: "src/core/lease/waiting.ts",
+    find: "if (isForNobody && !ledger.rate)",
+    replace: "if (isForNobody && ledger.rate)",
+  },
+  {
     name: "noBeyond",
     rule: "SL1: what goes beyond a lease is counted apart",
     file: RECORD,

@@ -157,28 +157,31 @@ tenants:
   expect(verdictOf(short).decision).toBe("allow");
 });
 
-test.each(["lives", "is gone"])("S15: a slot of a sidecar that %s is there when it was said to be", (other) => {
-  const fleet = fleetOf(`
+test.each(["lives", "is gone"])(
+  "S15: a slot of a sidecar that %s is there when it was said to be",
+  (other) => {
+    const fleet = fleetOf(`
 revision: 1
 tenants:
   acme: { uid: acme-1, limits: [{ name: slots, concurrency: { max: 2 } }] }
 `);
-  const [one, two] = fleet.replicas;
-  const held = [20_000, 45_000].map((ttlMs) => two?.run(aReserve({ ttlMs })));
-  fleet.clock.advance(50);
-  expect(held.map((one) => verdictOf(one).decision)).toEqual(["allow", "allow"]);
-  if (other === "is gone") fleet.cut(1);
-  const refused = one?.run(aReserve({ ttlMs: 10_000 }));
-  fleet.clock.advance(300);
-  const { reason, retryAfterMs = 0 } = verdictOf(refused).denial ?? {};
-  expect(reason).toBe("CONCURRENCY_EXHAUSTED");
-  expect(retryAfterMs).toBeGreaterThan(44_000); // the earlier end is known to its own sidecar alone
-  expect(retryAfterMs).toBeLessThan(90_000);
-  fleet.clock.advance(retryAfterMs);
-  const again = one?.run(aReserve({ ttlMs: 10_000 }));
-  fleet.clock.advance(300);
-  expect(verdictOf(again).decision).toBe("allow");
-});
+    const [one, two] = fleet.replicas;
+    const held = [20_000, 45_000].map((ttlMs) => two?.run(aReserve({ ttlMs })));
+    fleet.clock.advance(50);
+    expect(held.map((one) => verdictOf(one).decision)).toEqual(["allow", "allow"]);
+    if (other === "is gone") fleet.cut(1);
+    const refused = one?.run(aReserve({ ttlMs: 10_000 }));
+    fleet.clock.advance(300);
+    const { reason, retryAfterMs = 0 } = verdictOf(refused).denial ?? {};
+    expect(reason).toBe("CONCURRENCY_EXHAUSTED");
+    expect(retryAfterMs).toBeGreaterThan(44_000); // the earlier end is known to its own sidecar alone
+    expect(retryAfterMs).toBeLessThan(90_000);
+    fleet.clock.advance(retryAfterMs);
+    const again = one?.run(aReserve({ ttlMs: 10_000 }));
+    fleet.clock.advance(300);
+    expect(verdictOf(again).decision).toBe("allow");
+  },
+);
 
 test("S17: an exhausted limit of one tenant costs the others nothing", () => {
   const fleet = fleetOf(`
