@@ -91,7 +91,7 @@ const DEFAULT_BOUNDS: Bounds = { reservationsPerTenant: 100_000, reservationsMax
 
 export function createEngine(options: EngineOptions): Engine {
   const { clock, telemetry, log, rng, journal } = options;
-  const outbox = createOutbox(clock, journal?.journal, () => funds.journalLost());
+  const outbox = createOutbox(clock, journal?.journal, (isMarked) => funds.journalLost(isMarked));
   const persistence = journal && createPersistence();
   const watch = persistence ?? NO_WATCH;
   const funds = openFunds(options, {

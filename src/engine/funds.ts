@@ -89,8 +89,8 @@ export interface Funds {
   readonly keeper: Keeper | undefined;
   /** Goes on where the process before stopped; `leases` are the engine's, by ledger. */
   restore(recovered: Recovered, leases: ReadonlyMap<string, Lease>): void;
-  /** The journal has failed: what it says must not be relied on by whoever reads it. */
-  journalLost(): void;
+  /** The journal has failed: what it says must not be relied on by whoever reads it. `isMarked`: it says so itself. */
+  journalLost(isMarked: boolean): void;
   isUp(): boolean;
   /** Answers are given without the store. */
   isLost(): boolean;

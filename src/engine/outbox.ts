@@ -17,11 +17,11 @@ export interface Outbox {
   flush(): void;
 }
 
-/** `lost`: called once, when a write has failed, before anything leaves. */
+/** `lost`: called once, when a write has failed, before anything leaves; whether the journal says so to its reader. */
 export function createOutbox(
   clock: Pick<Clock, "soon">,
   journal: Journal | undefined,
-  lost: () => void = () => undefined,
+  lost: (isMarked: boolean) => void = () => undefined,
 ): Outbox {
   if (!journal) {
     const nothing = (): void => undefined;
@@ -48,7 +48,7 @@ export function createOutbox(
       const isWritten = journal.write(); // (OU1)
       if (!isWritten && !isLost) {
         isLost = true;
-        lost(); // (OU3)
+        lost(journal.isMarked()); // (OU3)
       }
       let done = 0;
       try {

@@ -53,6 +53,8 @@ export interface Journal {
   drop(kind: JournalKind, name: string): void;
   /** False: the write failed, and nothing may be relied on any more; said once, then every call is false. */
   write(): boolean;
+  /** A write has failed, and whoever reads what was written before is told so. */
+  isMarked(): boolean;
   /** Syncs to the device, and closes. */
   close(): Promise<void>;
 }

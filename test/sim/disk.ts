@@ -100,6 +100,7 @@ export function createDisk(agenda: Agenda): Disk {
           around();
           return true;
         },
+        isMarked: () => failed && why === "failed",
         close: () => Promise.resolve(),
       };
       return journal;

@@ -332,8 +332,16 @@ const OWN: readonly Mutant[] = [
     rule: "HS3: leases in a journal that fails are retired at once",
     test: "test/unit/engine/holder/succession.test.ts",
     file: `${HOLDER}holder.ts`,
-    find: "journalLost: () => retireAll(state),",
+    find: "journalLost: (isMarked) => retireAll(state, isMarked),",
     replace: "journalLost: () => undefined,",
+  },
+  {
+    name: "movedTooSoon",
+    rule: "HS5: what moves to a new lease is known there before it goes back",
+    test: "test/unit/engine/holder/succession.test.ts",
+    file: `${HOLDER}upkeep.ts`,
+    find: "if (heir && !heir.heard) {",
+    replace: "if (heir && mono < 0) {",
   },
   {
     name: "slotsRetired",

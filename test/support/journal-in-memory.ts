@@ -50,6 +50,7 @@ export function createJournalInMemory(): JournalInMemory {
           if (parts.length > 0 && !fails) frames.push(`[${parts.join(",")}]`);
           return !fails;
         },
+        isMarked: () => false,
         close: () => Promise.resolve(),
       };
       const of: Recovered["of"] = (kind) => states.get(kind) ?? new Map();

@@ -204,6 +204,7 @@ function createJournal(
       rewrite();
       return attempt(() => void stale.push(writer.begin(header)));
     },
+    isMarked: () => isMarked,
     async close() {
       journal.write();
       hasEnded = true;

@@ -215,7 +215,9 @@ function take(state: HolderState, stock: Stock, heard: Heard): void {
   if (got > 0 && block.need > 0) noteGrant(stock);
   const isWanted = !stock.closing || stock.waits > 0; // a waiter would ask under the old name, with new totals
   const isClosed = block.close === 1 && outHere(stock.lease) === 0 && !isWanted;
-  if (isClosed || block.close === 2) state.forget(stock);
+  const isRetired = block.close === 2 && (!stock.heir || outHere(stock.lease) === 0);
+  if (isClosed || isRetired) state.forget(stock);
+  else if (stock.retiring) stock.settleAt = mono; // what the message that was given up brought goes back, too (HS5)
 }
 
 /** What the answer says of the ledger, whether or not its grant may be used. */

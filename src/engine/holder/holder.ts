@@ -259,7 +259,7 @@ export function createHolder(options: HolderOptions): Funds {
     nextDue: () => Math.min(room() > 0 ? state.due.next() : Infinity, nextOfWaiters(state)),
     keeper,
     restore: (recovered, leases) => succeed(state, recovered, leases),
-    journalLost: () => retireAll(state),
+    journalLost: (isMarked) => retireAll(state, isMarked),
     isUp: () => state.isUp,
     isLost: () => isLost(state),
     drain(done) {

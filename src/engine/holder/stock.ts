@@ -101,6 +101,8 @@ export interface Stock extends Timed {
   closing: boolean;
   /** It is another process's, or this one's from before its journal failed: told once, and then forgotten. */
   retiring: boolean;
+  /** While it is retired: who has taken over all that was held on it. */
+  heir: Stock | undefined;
   /** Of an outage: what was admitted without the store. */
   fallback: Fallback | undefined;
 }
@@ -157,6 +159,7 @@ export const newStock = (lease: Lease, id: string, mono: number): Stock => ({
   hasSeeded: false,
   closing: false,
   retiring: false,
+  heir: undefined,
   fallback: undefined,
 });
 

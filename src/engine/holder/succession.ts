@@ -7,10 +7,13 @@
  *   HS2  A journal of which the end may be missing proves totals that were, not what became of the rest: its
  *        leases are retired, which settles what is proven and leaves the rest in quarantine. What its
  *        reservations hold is counted beyond, on leases of this process's own.
- *   HS3  A journal that fails is a journal that will be read one day: its leases are retired at once, or whoever
- *        reads it would spend them again.
+ *   HS3  A journal that fails is a journal that will be read one day. Where it could not be marked as failed its leases
+ *        are retired at once, or whoever reads it would spend them again; what was out of them is in quarantine.
  *   HS4  Of rates and slots nothing is retired: the agents of a process that is gone may still run, and time brings
  *        both back.
+ *   HS5  A journal that is marked as failed misleads nobody. All of a lease moves to a new one of this process: first
+ *        the store hears under the new name of what is held, then all goes back under the old one. Rates are left to
+ *        time.
  */
 import type { Holder, Witness } from "../../core/lease/message.ts";
 import { freshView, type LedgerSpec } from "../../core/lease/ledger.ts";
@@ -135,6 +138,14 @@ function retire(
   isOwn = false,
 ): Stock | undefined {
   if (spec.kind !== "budget") return undefined; // (HS4)
+  const stock = oldOf(state, spec, totals);
+  // An heir that nothing is held by gives all back; what a torn journal leaves open is for the store to keep.
+  if (isOwn && !totals.retiring) stock.lease.returned += Math.max(0, free(stock.lease));
+  return stock;
+}
+
+/** A lease under the name that it had, with nothing held on it: to be told, and then forgotten. */
+function oldOf(state: HolderState, spec: LedgerSpec, totals: TotalsState): Stock {
   const lease = createLease(spec, freshView(spec, state.now.mono), state.now.mono);
   Object.assign(lease, {
     granted: totals.granted,
@@ -147,22 +158,22 @@ function retire(
   const stock = newStock(lease, totals.id, state.now.mono);
   stock.witness = totals.witness;
   stock.retiring = true;
-  // An heir that nothing is held by gives all back; what a torn journal leaves open is for the store to keep.
-  if (isOwn && !totals.retiring) lease.returned += Math.max(0, free(lease));
   state.keep(stock);
   register(state, stock);
   return stock;
 }
 
-/** (HS3) */
-export function retireAll(state: HolderState): void {
+/** The journal has failed; `isMarked`: whoever reads it will know (HS3, HS5). */
+export function retireAll(state: HolderState, isMarked: boolean): void {
   for (const stock of Array.from(state.stocks.values())) {
     if (stock.retiring) continue;
-    const { lease } = stock;
+    const { spec } = stock.lease;
     const totals = pack(stock);
     if (stock.inFlight) giveUp(state, stock.inFlight);
-    const retired = retire(state, lease.spec, totals);
+    const isMoved = isMarked && spec.kind !== "rate";
+    const retired = isMoved ? oldOf(state, spec, totals) : retire(state, spec, totals);
     if (retired) retired.seq = stock.seq; // the same process goes on under this name: to the store it would be old
+    if (retired && isMoved) Object.assign(retired, { heir: stock, closing: true });
     beginAnew(state, stock);
   }
 }

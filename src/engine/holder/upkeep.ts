@@ -59,9 +59,7 @@ export function tend(state: HolderState, stock: Stock): Part | undefined {
   if (stock.inFlight || isAway(state)) return undefined; // (UK7)
   sow(state, stock);
   const settle: Part = { stock, asking: JUST_SETTLE };
-  if (stock.retiring) {
-    return mono < stock.settleAt ? undefined : { stock, asking: { ...JUST_SETTLE, close: 2 } };
-  }
+  if (stock.retiring) return retiring(stock, mono);
   if (stock.closing && stock.lease.reserved === 0 && stock.lease.pending === 0) {
     return closing(stock, mono);
   }
@@ -100,6 +98,18 @@ function sow(state: HolderState, stock: Stock): void {
   if (lease.spec.end - storeTime(state) > seedAhead(stock)) return;
   stock.hasSeeded = true;
   state.seed(stock);
+}
+
+/** Told for the last time; where another one has taken over what was held, when the store knows of that (HS5). */
+function retiring(stock: Stock, mono: number): Part | undefined {
+  if (mono < stock.settleAt) return undefined;
+  const { heir, lease } = stock;
+  if (heir && !heir.heard) {
+    stock.settleAt = mono + ASK_AGAIN;
+    return undefined;
+  }
+  if (heir) giveAllBack(stock);
+  return { stock, asking: { ...JUST_SETTLE, close: lease.spec.kind === "budget" ? 2 : 1 } };
 }
 
 function closing(stock: Stock, mono: number): Part | undefined {

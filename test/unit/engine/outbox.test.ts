@@ -15,6 +15,7 @@ function anOutbox() {
       seen.push("write");
       return works;
     },
+    isMarked: () => !works,
     close: () => Promise.resolve(),
   };
   const outbox = createOutbox(clock, journal, () => seen.push("lost"));

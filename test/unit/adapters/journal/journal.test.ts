@@ -236,14 +236,19 @@ describe("a disk that is full", () => {
       ${before}
       const heard = [];
       for (let n = 0; n < 40; n++) { journal.put("memory", "n" + n, "x".repeat(1000)); heard.push(journal.write()); }
+      const first = heard.indexOf(false), isMarked = journal.isMarked();
       ${after}
-      console.log(JSON.stringify({ said, last: heard.lastIndexOf(true), first: heard.indexOf(false), keeps: keeps() }));
+      console.log(JSON.stringify({ said, last: heard.lastIndexOf(true), first, isMarked, keeps: keeps() }));
       process.kill(process.pid, "SIGKILL");`;
     const limited = 'trap "" XFSZ; ulimit -f 16; exec "$0" --input-type=module -e "$1"';
     const ended = spawnSync("bash", ["-c", limited, process.execPath, script], {
       encoding: "utf8",
     });
-    return JSON.parse(ended.stdout) as Readonly<{ last: number; said: readonly string[] }>;
+    return JSON.parse(ended.stdout) as Readonly<{
+      last: number;
+      said: readonly string[];
+      isMarked: boolean;
+    }>;
   }
   const FAILED = "the journal failed: going on without it";
 
@@ -251,7 +256,7 @@ describe("a disk that is full", () => {
     const folder = await aFolder();
     const { last, ...heard } = fill(folder);
     const said = [FAILED];
-    expect(heard).toEqual({ said, first: last + 1, keeps: false });
+    expect(heard).toEqual({ said, first: last + 1, isMarked: true, keeps: false });
     expect(last).toBeGreaterThan(5);
     expect(await filesIn(folder)).toEqual(["0000000001.failed"]);
     const { recovered, journal } = await open(folder);
@@ -263,12 +268,13 @@ describe("a disk that is full", () => {
   it("JO2: that it failed is written as soon as the disk takes it", async () => {
     const folder = await aFolder();
     const inTheWay = 'mkdirSync(failed + "/x", { recursive: true });';
-    const { said } = fill(
+    const { said, isMarked } = fill(
       folder,
       inTheWay,
       "rmSync(failed, { recursive: true }); await setTimeout(500);",
     );
     expect(said).toEqual([FAILED, "the journal cannot be marked as failed; trying again"]);
+    expect(isMarked).toBe(false);
     expect(await filesIn(folder)).toEqual(["0000000001.failed"]);
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { createShard } from "../../../../src/core/lease/shard.ts";
-import { free, unhold } from "../../../../src/engine/lease.ts";
+import { free, outHere, unhold } from "../../../../src/engine/lease.ts";
 import { createLeaseIds, heirOf, newHolder } from "../../../../src/engine/holder/identity.ts";
 import { createStoreClock } from "../../../../src/engine/holder/store-clock.ts";
 import type { JournalKind, Recovered } from "../../../../src/ports/journal.ts";
@@ -92,10 +92,10 @@ describe("going on from a journal", () => {
     expect([out > 30, h.shard.ledgers.get("u\0o")?.quarantined]).toEqual([true, out]);
   });
 
-  test("HS3: when the journal fails its leases are retired at once, and new ones begin", () => {
+  test("HS3: when the journal fails and cannot be marked its leases are retired at once, and new ones begin", () => {
     const { h, lease } = before();
     const old = lease.stock?.id;
-    h.holder.journalLost();
+    h.holder.journalLost(false);
     h.pump();
     h.answerAll();
     const retired = h.sent.flatMap(({ blocks }) => blocks).find(({ close }) => close === 2);
@@ -113,11 +113,36 @@ describe("going on from a journal", () => {
     const lease = h.lease({ key: "r", kind: "rate", capacity: 100 });
     h.wait(lease, 10);
     const id = lease.stock?.id;
-    h.holder.journalLost();
+    h.holder.journalLost(false);
     h.pump();
     for (const task of tasks) task();
     const told = h.sent.flatMap(({ blocks }) => blocks).map(({ holder }) => holder);
     expect([told.length > 0, told.includes(id ?? "")]).toEqual([true, false]);
+  });
+
+  test("HS5: of a journal that is marked as failed all that was out moves, and nothing is lost", () => {
+    const { h, lease } = before();
+    const slots = h.lease({ key: "s", kind: "slots", capacity: 2 });
+    for (let i = 0; i < 2; i++) h.wait(slots, 1);
+    h.answerAll();
+    h.wait(lease, 99_000); // it asks, and its message is given up
+    const said = () => ["a", "s"].map((key) => h.shard.ledgers.get(`u\0${key}`));
+    const held = [lease.reserved, slots.reserved];
+    h.holder.journalLost(true);
+    for (let i = 0; i < 5; i++) {
+      h.pass(20);
+      h.pump();
+      while (h.open.length > 0) {
+        h.answer();
+        const out = said().map((ledger) => ledger?.out ?? 0);
+        expect(out.map((units, at) => units >= (held[at] ?? 0))).toEqual([true, true]);
+      }
+    }
+    expect(said().map((ledger) => ledger?.out)).toEqual([outHere(lease), outHere(slots)]);
+    expect(said().map((ledger) => ledger?.quarantined)).toEqual([0, 0]);
+    expect([lease.reserved, slots.reserved]).toEqual([30, 2]);
+    const old = said().map((ledger) => Array.from(ledger?.records.values() ?? [])[0]?.state);
+    expect(old).toEqual(["retired", "closed"]);
   });
 
   test("HS4: of rates and slots nothing is retired: time brings both back", () => {
