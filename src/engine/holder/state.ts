@@ -102,6 +102,10 @@ export const storeTime = ({ clock, now }: HolderState): number => clock.at(now.m
 export const isLost = (state: HolderState): boolean =>
   !state.isUp || state.recoveringUntil > state.now.mono;
 
+/** The store has answered about it since it came (UK7). Who ends cannot wait for that. */
+export const mayGive = ({ upSince, isDraining }: HolderState, { heardFor }: Stock): boolean =>
+  heardFor >= upSince || isDraining;
+
 /** `ms`, more or less: so that a fleet does not move in step. */
 export const about = ({ rng }: HolderState, ms: number, by: number): number =>
   ms * (1 - by + 2 * by * rng.next());

@@ -12,10 +12,11 @@
  *        its data without any other sign answers with another fence, and is told everything.
  *   UK7  While the store is away nothing is told, and nothing is given back before it has answered again: what comes
  *        may be another data set, and that must hear of what was out, or it would hold what was given back meanwhile.
+ *        What is left of a lease that ended by time is dropped all the same (ST3), and who drains does not wait.
  */
 import { booked, free, outHere } from "../lease.ts";
 import type { Part } from "./exchange.ts";
-import { about, storeTime, type HolderState } from "./state.ts";
+import { about, mayGive, storeTime, type HolderState } from "./state.ts";
 import {
   ahead,
   giveAllBack,
@@ -48,9 +49,6 @@ const ASK_AGAIN = 20;
 export const isRest = ({ lease }: Stock): boolean => free(lease) < lease.spec.capacity / 32_000;
 
 const isAway = ({ isUp, isDraining }: HolderState): boolean => !isUp && !isDraining;
-/** The store has answered about it since it came. */
-const mayGive = ({ upSince, isDraining }: HolderState, { heardFor }: Stock): boolean =>
-  heardFor >= upSince || isDraining;
 
 /** What to tell the store about this ledger now; undefined: nothing. */
 export function tend(state: HolderState, stock: Stock): Part | undefined {
@@ -61,7 +59,7 @@ export function tend(state: HolderState, stock: Stock): Part | undefined {
   const settle: Part = { stock, asking: JUST_SETTLE };
   if (stock.retiring) return retiring(stock, mono);
   if (stock.closing && stock.lease.reserved === 0 && stock.lease.pending === 0) {
-    return closing(stock, mono);
+    return closing(state, stock);
   }
   if (stock.giveAt > 0 && mono >= stock.giveAt && mayGive(state, stock)) {
     const keep = stock.giveKeep;
@@ -112,8 +110,9 @@ function retiring(stock: Stock, mono: number): Part | undefined {
   return { stock, asking: { ...JUST_SETTLE, close: lease.spec.kind === "budget" ? 2 : 1 } };
 }
 
-function closing(stock: Stock, mono: number): Part | undefined {
-  if (mono < stock.settleAt) return undefined;
+function closing(state: HolderState, stock: Stock): Part | undefined {
+  if (state.now.mono < stock.settleAt) return undefined;
+  if (free(stock.lease) > 0 && !mayGive(state, stock)) return { stock, asking: JUST_SETTLE }; // (UK7)
   giveAllBack(stock);
   return { stock, asking: { ...JUST_SETTLE, close: 1 } };
 }
@@ -182,7 +181,7 @@ function settling(state: HolderState, stock: Stock): Part | undefined {
   const isRenewed = outHere(stock.lease) > 0 && mono - stock.sentAt > state.terms.ttlMs / 3;
   if (stock.isSeed && idle) {
     stock.closing = true;
-    return closing(stock, mono);
+    return closing(state, stock);
   }
   if (lease.dirty || isRenewed) return { stock, asking: JUST_SETTLE };
   stock.settleAt = mono + about(state, settleEvery(state, stock), 0.2);

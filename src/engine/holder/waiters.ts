@@ -15,7 +15,7 @@ import type { Units } from "../../core/units.ts";
 import { available, booked, elsewhere, free, type Lease } from "../lease.ts";
 import { send, type Part } from "./exchange.ts";
 import { isHushed, isRefused, newsAt, noteRefusal } from "./scarcity.ts";
-import { isLost, storeTime, type HolderState, type Waiting } from "./state.ts";
+import { isLost, mayGive, storeTime, type HolderState, type Waiting } from "./state.ts";
 import { ahead, giveBack, isBooked, isLasting, isTold, ripen, type Stock } from "./stock.ts";
 
 /** Whether an operation may have these units here and now. */
@@ -161,7 +161,7 @@ function partFor(
   const { mono } = state.now;
   const { lease } = stock;
   const isDirect = stock.horizon === 0 && lease.spec.kind !== "rate";
-  if (isDirect) giveBack(stock, 0); // (WA2)
+  if (isDirect && mayGive(state, stock)) giveBack(stock, 0); // (WA2, UK7)
   const all = units + wantedBeside(state, waiting, stock);
   return {
     stock,

@@ -75,6 +75,49 @@ describe("upkeep", () => {
     expect([free(lease), listed?.view]).toMatchObject([0, { out: lease.reserved, quarantined: 0 }]);
   });
 
+  /** The store is away for a while, and comes back with nothing. */
+  const loseAll = (h: HolderHarness, meanwhile: () => void = () => undefined): void => {
+    h.listener.up(false);
+    h.pass(300);
+    meanwhile();
+    if (h.shard.meta) h.shard.meta.historyId = "lost";
+    h.shard.ledgers.clear();
+    h.listener.up(true);
+  };
+
+  test("UK7: nor is it given back with the first word when it is closed: an empty store would hold it back", () => {
+    const h = holderWith();
+    const lease = busy(h);
+    const { reserved } = lease;
+    unhold(lease, reserved);
+    const had = free(lease);
+    loseAll(h, () => h.holder.close(lease));
+    for (let i = 0; i < 20; i++) {
+      h.answerAll();
+      h.pass(500);
+    }
+    const [listed] = list(h.shard, h.now().wall);
+    expect([had > 0, listed?.view]).toMatchObject([true, { out: 0, quarantined: 0 }]);
+  });
+
+  test("UK7: nor what is free of scarce units, with the first word of who waits for more", () => {
+    const h = holderWith();
+    const lease = h.lease({ key: "a", capacity: 1_000 });
+    h.wait(lease, 400);
+    h.answerAll();
+    unhold(lease, 100);
+    const had = free(lease);
+    loseAll(h);
+    h.wait(lease, had + 100);
+    expect([h.sent.length, lease.stock?.horizon]).toEqual([2, 0]);
+    for (let i = 0; i < 40; i++) {
+      h.answerAll();
+      h.pass(500);
+    }
+    const [listed] = list(h.shard, h.now().wall);
+    expect(listed?.view).toMatchObject({ out: lease.reserved + free(lease), quarantined: 0 });
+  });
+
   test("S27: what a process could take with it is bounded by its demand, and by half of what is left", () => {
     for (const [capacity, units] of [
       [25_000_000, 5_000_000],
