@@ -10,7 +10,7 @@ import type { Operation, Visit } from "../adapters/redis/visit.ts";
 import type { StoreFault } from "../ports/lease-store.ts";
 import { defineCommand, type Command } from "./command.ts";
 import type { Problem } from "./configuration.ts";
-import { optional, required, toggle, type Values } from "./flag.ts";
+import { many, optional, required, toggle, type Values } from "./flag.ts";
 import type { Host } from "./host.ts";
 import { inkFor, onOneLine } from "./ink.ts";
 import { showLedgers, viewOf, type LedgerEntry } from "./ledger-view.ts";
@@ -21,6 +21,11 @@ import { withStore } from "./store-visit.ts";
 const WHOSE = {
   tenant: optional("NAME", "The tenant, where the policy gives it no uid of its own.", tenantName),
   uid: optional("UID", "What its usage is kept under; /platform for the platform's limits.", text),
+  per: many(
+    "VALUE",
+    "Of a limit with `per`, this bucket alone: its values as they are listed, the flag once for each.",
+    text,
+  ),
   period: optional("LABEL", "This period alone, such as 2026-11.", text),
 };
 const LIMIT_HELP = "This limit alone, by its name in the policy.";
@@ -126,6 +131,10 @@ export const ledgerReset: Command = defineCommand({
       line: "imprest ledger reset --store redis://h --tenant acme --limit dollars-per-month --yes",
       says: "acme may spend its month once more.",
     },
+    {
+      line: "imprest ledger reset --store redis://h --tenant acme --limit dollars-per-user --per u-7 --yes",
+      says: "Of a limit for each user, only that of u-7.",
+    },
   ],
   run: (host, { values }) =>
     withStore(host, "ledger reset", values, (visit) =>
@@ -149,8 +158,13 @@ async function find(visit: Visit, asked: Asked): Promise<readonly Found[] | Stor
   return listings
     .map((listing) => ({ key: listing.key, entry: viewOf(listing) }))
     .filter(({ entry }) => asked.limit === undefined || entry.limit === asked.limit)
+    .filter(({ entry }) => isOf(entry, asked.per ?? []))
     .filter(({ entry }) => asked.period === undefined || entry.period === asked.period);
 }
+
+const isOf = ({ per }: LedgerEntry, values: readonly string[]): boolean =>
+  values.length === 0 ||
+  (per.length === values.length && per.every((value, i) => value === values[i]));
 
 interface Change extends Asked {
   readonly yes: boolean;

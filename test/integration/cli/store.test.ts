@@ -152,6 +152,24 @@ describe.concurrent("imprest ledger", () => {
     expect(none.stderr).toContain("the store has no such ledger");
   });
 
+  test("of a limit with `per` one bucket is named by its values, all of them", async (ending) => {
+    const { url } = await start(ending);
+    await type(`store init --store ${url}`);
+    const user = useStore(url);
+    ending.onTestFinished(() => user.close());
+    await user.hears("up");
+    const specs = ["staging\0u-1", "staging\0u-2"].map((values) =>
+      aLedgerSpec({ key: `acme\0each/tokens\0${values}\0${"2026-11"}` }),
+    );
+    for (const spec of specs) await user.get(10, { spec });
+    const reset = `ledger reset --store ${url} --tenant acme --limit each --json`;
+    const done = await type(`${reset} --per staging --per u-2 --yes`);
+    expect(JSON.parse(done.stdout).ledgers).toMatchObject([{ per: ["staging", "u-2"] }]);
+    expect(await type(`${reset} --per u-2 --yes`)).toMatchObject({ status: 1 });
+    const all = await type(reset);
+    expect(JSON.parse(all.stdout).ledgers).toHaveLength(2);
+  });
+
   test("whose ledgers has to be said, once", async () => {
     for (const whose of ["", " --tenant a --uid b"]) {
       const { status, stderr } = await type(`ledger show --store redis://h${whose}`);
