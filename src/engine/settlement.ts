@@ -55,8 +55,8 @@ export function rebind(core: Core, reservation: Reservation, now: Now): void {
   for (const hold of reservation.holds) {
     const { key, platform } = hold.limit;
     const limit = tenant.policy.limits.find((one) => one.key === key && one.platform === platform);
-    if (!limit || !core.accounts.find(tenant, limit, hold.bucket, now)) continue;
-    if (limit.rule.shape.kind === hold.limit.rule.shape.kind) hold.limit = limit;
+    if (limit?.rule.shape.kind !== hold.limit.rule.shape.kind) continue;
+    if (core.accounts.find(tenant, limit, hold.bucket, now)) hold.limit = limit;
   }
 }
 
