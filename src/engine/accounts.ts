@@ -158,10 +158,12 @@ export function createAccounts(options: AccountsOptions): Accounts {
     return lease;
   }
 
-  /** A store in the process is asked in the same turn. */
+  /** A store in the process is asked at once: what was used under the old numbers must not wait (FU4). */
   function respec(lease: Lease, spec: LedgerSpec): void {
     if (funds.isShared) lease.view = viewUnder(lease.view, lease.spec, spec);
     lease.spec = spec;
+    refresh(lease);
+    funds.flush();
   }
 
   /** What the period before leaves to this one changes as reservations of it settle. */

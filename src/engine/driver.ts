@@ -162,6 +162,7 @@ export function createEngine(options: EngineOptions): Engine {
       turn(OURSELVES, ({ now }) => {
         if (now.mono - sweptAt < TICK) return;
         sweptAt = now.mono;
+        funds.flush();
         accounts.sweep(now, SWEPT_A_TICK);
       }),
   });
@@ -207,7 +208,10 @@ export function createEngine(options: EngineOptions): Engine {
     },
     stop: () => alarm.stop(),
     openReservations: () => core.reservations.openCount(),
-    leasedUnits: () => accounts.leased(),
+    leasedUnits() {
+      funds.flush();
+      return accounts.leased();
+    },
     liveBuckets: () => accounts.live(),
     storeUp: () => funds.isUp(),
     degraded: () => funds.isLost(),

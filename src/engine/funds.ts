@@ -249,8 +249,11 @@ export function createFunds(store: LeaseStore, tellsAll = false): Funds {
     },
     flush() {
       const urgent = settleTurn();
-      const told = waiting.filter(({ waits }) => waits);
-      for (const lease of told) lease.waits = false;
+      const told = waiting.filter((lease) => {
+        const { waits } = lease;
+        lease.waits = false; // it may be on the list twice
+        return waits;
+      });
       waiting.length = 0;
       flushedAt = now;
       tell([...told, ...urgent]);
@@ -273,6 +276,7 @@ const mayWait = ({ spec, view, overage, toldOverage, granted, beyond }: Lease): 
   spec.kind === "budget" &&
   spec.family === "" &&
   view.debt === 0 &&
+  view.limit === spec.capacity &&
   overage === toldOverage &&
   granted + beyond < MAX_UNITS / 2;
 

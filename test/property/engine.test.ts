@@ -176,6 +176,47 @@ describe("for every policy and every sequence of calls", () => {
     expect(found).toBe("");
   });
 
+  test("FU4: nobody sees that the store in the process hears later of what may wait", () => {
+    const aMoment = fc.record({
+      do: fc.constant("advance" as const),
+      ms: fc.integer({ min: 1, max: 200 }),
+    });
+    const aReload = fc.record({
+      do: fc.constant("reload" as const),
+      percent: fc.constantFrom(50, 80, 130, 500),
+    });
+    const steps = fc.array(
+      fc.oneof(
+        { weight: 12, arbitrary: aRandomCall },
+        { weight: 3, arbitrary: aMoment },
+        { weight: 1, arbitrary: fc.oneof(anAdvance, aReload) },
+      ),
+      { minLength: 5, maxLength: 40, size: "max" },
+    );
+    const found = counterexample(
+      fc.tuple(someLimits, steps),
+      ([limits, sequence]) => {
+        const later = start(limits);
+        const atOnce = start(limits);
+        for (const step of sequence) {
+          if (step.do === "reload") {
+            const scaled = limits.map((limit) => ({
+              ...limit,
+              ...(limit.kind === "budget" && {
+                units: Math.ceil((limit.units * step.percent) / 100),
+              }),
+            }));
+            for (const { harness } of [later, atOnce]) harness.reload(policyText(scaled));
+          } else assert.deepEqual(play(later, step), play(atOnce, step));
+          allBalances(atOnce); // whoever looks is told first
+        }
+        assert.deepEqual(allFigures(later), allFigures(atOnce));
+      },
+      { numRuns: 60 },
+    );
+    expect(found).toBe("");
+  });
+
   test("commits may come in any order", () => {
     const holds = fc.array(
       fc.tuple(fc.integer({ min: 1, max: 30 }), fc.integer({ min: 0, max: 60 })),

@@ -6,6 +6,8 @@ import { createLease, free, hold, type Lease, pay } from "../../../src/engine/le
 import type { LeaseStore } from "../../../src/ports/lease-store.ts";
 import type { Turn } from "../../../src/engine/turn.ts";
 import { aLedgerSpec, aRateSpec } from "../../support/ledgers.ts";
+import { aCommit, aConsume, aRelease, aReserve } from "../../support/builders.ts";
+import { engineWith } from "../../support/engine-harness.ts";
 import { createManualClock } from "../../support/manual-clock.ts";
 
 /** A store that notes what it is sent. */
@@ -174,6 +176,29 @@ describe("the end of a turn", () => {
     expect([sent.length, a.view.debt]).toEqual([2, 0]);
     settleOne(funds, rate, 0);
     expect([sent.length, rate.view.available]).toEqual([4, 9]);
+  });
+
+  test("FU4: what waits, has debt, and waits again is told once", () => {
+    const { ok, clock, balance } = engineWith(
+      "plans: {p: {limits: [{name: a, meter: tokens, budget: {units: 100, period: day}}]}}\ntenants: {acme: {plan: p}}",
+    );
+    ok(aReserve({ amounts: { tokens: 50 } }));
+    const { reservationId } = ok(aReserve({ amounts: { tokens: 40 } }));
+    ok(aConsume({ amounts: { tokens: 20 }, alreadySpent: true }));
+    ok(aRelease(reservationId)); // pays the debt
+    for (const tokens of [10, 5]) ok(aConsume({ amounts: { tokens } }));
+    clock.advance(150);
+    expect(balance({}, "a")).toMatchObject({ spentUnits: 35, remainingUnits: 15 });
+  });
+
+  test("FU4: a commit after a reload does not make the old numbers last", () => {
+    const policyOf = (units: number): string =>
+      `tenants: {acme: {limits: [{name: a, meter: tokens, budget: {units: ${units}, period: day}}]}}`;
+    const { ok, reload } = engineWith(policyOf(100));
+    const { reservationId } = ok(aReserve({ amounts: { tokens: 60 } }));
+    reload(policyOf(70));
+    ok(aCommit(reservationId));
+    expect(ok(aReserve({ amounts: { tokens: 20 } })).verdict.decision).toBe("deny");
   });
 
   test("FU4: where a journal is kept, of everything", () => {
