@@ -1,6 +1,6 @@
 /** From the API server's JSON to what injection reads. A pod that does not have a pod's shape is nobody's pod. */
 import { z } from "zod";
-import type { Container, Json, Namespace, Pod } from "../../core/inject/pod.ts";
+import type { Container, Json, JsonMembers, Namespace, Pod } from "../../core/inject/pod.ts";
 
 const texts = z
   .record(z.string(), z.string())
@@ -25,20 +25,32 @@ const Metadata = z.object({
     .nullish(),
 });
 
+const Port = z.looseObject({ containerPort: z.number(), protocol: z.string().nullish() });
+const Mount = z.looseObject({
+  name: z.string(),
+  mountPath: z.string(),
+  readOnly: z.boolean().nullish(),
+});
 const ContainerShape = z
-  .object({
+  .looseObject({
     name: z.string(),
     image: z.string().nullish(),
-    args: z.array(z.string()).nullish(),
-    env: z.array(z.object({ name: z.string(), value: z.string().nullish() })).nullish(),
-    volumeMounts: z.array(z.object({ name: z.string(), mountPath: z.string() })).nullish(),
+    env: z.array(z.looseObject({ name: z.string(), value: z.string().nullish() })).nullish(),
+    volumeMounts: z.array(Mount).nullish(),
+    ports: z.array(Port).nullish(),
   })
-  .transform(({ name, image, args, env, volumeMounts }): Container => ({
-    name,
-    image: image ?? "",
-    args: args ?? [],
-    env: env?.map((variable) => ({ name: variable.name, value: variable.value ?? undefined })),
-    volumeMounts: volumeMounts ?? undefined,
+  .transform((whole): Container => ({
+    name: whole.name,
+    image: whole.image ?? "",
+    env: whole.env?.map(({ name, value }) => ({ name, value: value ?? undefined })),
+    volumeMounts: whole.volumeMounts?.map(({ name, mountPath, readOnly }) => ({
+      ...{ name, mountPath, readOnly: readOnly ?? false },
+    })),
+    ports: (whole.ports ?? [])
+      .filter(({ protocol }) => (protocol ?? "TCP") === "TCP")
+      .map(({ containerPort }) => containerPort),
+    // It was JSON a moment ago.
+    whole: whole as JsonMembers,
   }));
 
 const PodShape = z.object({
@@ -47,6 +59,7 @@ const PodShape = z.object({
     hostNetwork: z.boolean().nullish(),
     os: z.object({ name: z.string() }).nullish(),
     nodeSelector: texts,
+    restartPolicy: z.string().nullish(),
     terminationGracePeriodSeconds: z.number().int().nullish(),
     containers: z.array(ContainerShape).min(1),
     initContainers: z.array(ContainerShape).nullish(),
@@ -70,6 +83,7 @@ export function readPod(object: unknown): Pod {
     owner,
     hostNetwork: spec.hostNetwork ?? false,
     os: spec.os?.name ?? spec.nodeSelector?.get(OS_LABEL) ?? "",
+    isToEnd: (spec.restartPolicy ?? "Always") !== "Always",
     graceSeconds: spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS,
     containers: spec.containers,
     initContainers: spec.initContainers ?? undefined,

@@ -7,7 +7,7 @@
  *   PB3  A pod that has its sidecar gets only what containers that came later lack.
  */
 import { ANNOTATION, LABEL, SIDECAR, SOCKET_VARIABLE, VOLUME } from "./name.ts";
-import type { Container, Json, Pod, Texts } from "./pod.ts";
+import type { Container, Json, JsonMembers, Pod, Texts } from "./pod.ts";
 import type { InjectionConfig, Mode, Profile } from "./profile.ts";
 import {
   APP_MOUNT,
@@ -119,11 +119,15 @@ function socketAdditions(path: string, { env, volumeMounts }: Container): readon
   return additions;
 }
 
+/** The sidecar that this pod is to have. */
+export function renderedFor(pod: Pod, wanted: Wanted, config: InjectionConfig): JsonMembers {
+  const slots = { ...wanted, graceSeconds: pod.graceSeconds };
+  return filled(sidecarContainer(config, wanted.profile, slots)) as JsonMembers;
+}
+
 /** First of the init containers, so that they too may reserve; a classic one last of the containers. */
 function containerAddition(pod: Pod, wanted: Wanted, config: InjectionConfig): Addition {
-  const container = filled(
-    sidecarContainer(config, wanted.profile, { ...wanted, graceSeconds: pod.graceSeconds }),
-  );
+  const container = renderedFor(pod, wanted, config);
   if (wanted.mode === "classic") return add("/spec/containers/-", container);
   return pod.initContainers === undefined
     ? add("/spec/initContainers", [container])

@@ -1,12 +1,10 @@
 /** What injection reads of a pod and of its namespace. Members that it does not know it never touches. */
 
-export type Json =
-  | null
-  | boolean
-  | number
-  | string
-  | readonly Json[]
-  | { readonly [key: string]: Json };
+export type Json = null | boolean | number | string | readonly Json[] | JsonMembers;
+
+export interface JsonMembers {
+  readonly [key: string]: Json;
+}
 
 /** Keys are the caller's: "__proto__" is an ordinary one. */
 export type Texts = ReadonlyMap<string, string>;
@@ -33,14 +31,18 @@ export interface Variable {
 export interface Mount {
   readonly name: string;
   readonly mountPath: string;
+  readonly readOnly: boolean;
 }
 
 export interface Container {
   readonly name: string;
   readonly image: string;
-  readonly args: readonly string[];
   readonly env: readonly Variable[] | undefined;
   readonly volumeMounts: readonly Mount[] | undefined;
+  /** Of TCP, as far as they are said. */
+  readonly ports: readonly number[];
+  /** As it stands in the pod. */
+  readonly whole: JsonMembers;
 }
 
 export interface Pod extends Metadata {
@@ -51,6 +53,8 @@ export interface Pod extends Metadata {
   readonly hostNetwork: boolean;
   /** spec.os.name and the node selector's word; "" for the ordinary one. */
   readonly os: string;
+  /** It is over when its containers have ended: restartPolicy Never or OnFailure. */
+  readonly isToEnd: boolean;
   /** terminationGracePeriodSeconds. */
   readonly graceSeconds: number;
   readonly containers: readonly Container[];

@@ -4,17 +4,18 @@
  *   IJ1  A pod that did not opt in is let through untouched, whatever else it says.
  *   IJ2  A pod that opted in gets its sidecar, or is refused with every reason at once, or is skipped for a reason
  *        that is told: none goes without it silently.
- *   IJ3  A pod never works for a tenant that its namespace does not have, with a sidecar of its own making neither.
+ *   IJ3  A pod never works for a tenant that its namespace does not have, with a sidecar of its own making neither:
+ *        that one is taken only where it is what the injector would put in.
  *
  * Opted in is a pod whose label imprest.dev/inject is "true", or whose namespace's label imprest.dev/injection is
  * "enabled" while the pod does not say "false".
  */
-import { LABEL, PATH, SIDECAR, VOLUME } from "./name.ts";
+import { endlessness, foreignSidecar, takenPlaces, takenVolumes } from "./conflict.ts";
+import { LABEL } from "./name.ts";
 import { patchOf, sidecarOf, type Addition, type Wanted } from "./patch.ts";
-import type { Container, Json, Namespace, Pod } from "./pod.ts";
+import type { Namespace, Pod } from "./pod.ts";
 import { DEFAULT_PROFILE, type InjectionConfig } from "./profile.ts";
 import { readSettings, type Settings } from "./settings.ts";
-import { filled, sidecarVolumes } from "./template.ts";
 import { tenancy } from "./tenant.ts";
 
 export type SkipReason = "HostNetwork" | "Windows" | "MirrorPod";
@@ -67,12 +68,12 @@ export function rule(pod: Pod, namespace: Namespace, config: InjectionConfig): R
   }
   const wanted = wish(settings, tenant.tenant, config);
   if (wanted === undefined) return { kind: "refused", reason: "Settings", problems: [NO_PROFILE] };
-  const conflict = jobConflict(pod, wanted, settings) ?? conflictOf(pod, wanted);
+  const conflict = conflictOf(pod, wanted, config, settings.allowJob);
   if (conflict !== undefined) return conflict;
   return {
     kind: "injected",
     patch: patchOf(pod, wanted, config),
-    warnings: [...problems, ...warningsOf(pod, wanted, config)],
+    warnings: [...problems, ...warningsOf(pod, wanted)],
     profile: wanted.profileName,
   };
 }
@@ -112,88 +113,35 @@ function wish(settings: Settings, tenant: string, config: InjectionConfig): Want
   };
 }
 
-/** An ordinary container that never ends keeps a Job from ever completing. */
-function jobConflict(pod: Pod, { mode }: Wanted, { allowJob }: Settings): Ruling | undefined {
-  if (mode === "native" || pod.owner?.kind !== "Job" || allowJob) return undefined;
-  const problem =
-    'a Job with a classic sidecar never completes; allowed: annotation imprest.dev/mode: native, or imprest.dev/allow-job: "true" where the app ends the pod itself';
-  return { kind: "refused", reason: "Job", problems: [problem] };
-}
-
-/** What in the pod is in the sidecar's place. */
-function conflictOf(pod: Pod, wanted: Wanted): Ruling | undefined {
-  const there = sidecarOf(pod);
-  const problems =
-    there === undefined
-      ? [...takenVolumes(pod, wanted), ...takenPaths(pod, wanted)]
-      : foreignTenant(there, wanted);
-  if (problems.length === 0) return undefined;
-  const reason = there === undefined ? "Conflict" : "Tenant";
-  return { kind: "refused", reason, problems };
-}
-
-function takenVolumes(pod: Pod, { profile }: Wanted): readonly string[] {
-  return sidecarVolumes(profile).flatMap((volume) => {
-    const { name } = volume;
-    const there = pod.volumes?.get(name);
-    return there === undefined || isWithin(filled(volume), there)
-      ? []
-      : [`volume ${name}: found another one of that name; allowed: any other name`];
-  });
-}
-
-function takenPaths(pod: Pod, { containers }: Wanted): readonly string[] {
-  const apps = [...(pod.initContainers ?? []), ...pod.containers].filter(
-    ({ name }) => containers?.includes(name) ?? true,
-  );
-  return apps
-    .filter(({ volumeMounts }) =>
-      volumeMounts?.some(
-        ({ name, mountPath }) => mountPath === PATH.socket && name !== VOLUME.socket,
-      ),
-    )
-    .map(
-      ({ name }) =>
-        `container ${name}: found another volume at ${PATH.socket}; allowed: any other path`,
-    );
-}
-
-/** (IJ3) A pod may come with its sidecar, from a manifest or because it is looked at again. */
-function foreignTenant({ args, env }: Container, { tenant }: Wanted): readonly string[] {
-  const said = args.filter((word) => word.startsWith("--tenant"));
-  const isPinned = said.length === 1 && said[0] === `--tenant=${tenant}` && args.at(-1) === said[0];
-  const isSaidElsewhere = env?.some(({ name }) => name === "IMPREST_TENANT") ?? false;
-  if (isPinned && !isSaidElsewhere) return [];
-  return [
-    `container ${SIDECAR}: found one that does not end in --tenant=${tenant}; allowed: none, the injector puts it in`,
+function conflictOf(
+  pod: Pod,
+  wanted: Wanted,
+  config: InjectionConfig,
+  isAllowedJob: boolean,
+): Ruling | undefined {
+  const found: readonly (readonly [RefusalReason, readonly string[]])[] = [
+    ["Tenant", foreignSidecar(pod, wanted, config)],
+    ["Job", endlessness(pod, wanted, isAllowedJob)],
+    ["Conflict", [...takenVolumes(pod, wanted), ...takenPlaces(pod, wanted)]],
   ];
+  const [first] = found.filter(([, problems]) => problems.length > 0);
+  return first === undefined
+    ? undefined
+    : { kind: "refused", reason: first[0], problems: found.flatMap(([, problems]) => problems) };
 }
 
-function warningsOf(pod: Pod, wanted: Wanted, config: InjectionConfig): readonly string[] {
+function warningsOf(pod: Pod, wanted: Wanted): readonly string[] {
   const warnings: string[] = [];
   if (pod.graceSeconds < SHORT_GRACE_SECONDS) {
     warnings.push(
       `terminationGracePeriodSeconds is ${pod.graceSeconds}: below ${SHORT_GRACE_SECONDS} the sidecar may not be able to give back what it holds`,
     );
   }
-  const there = sidecarOf(pod);
-  if (there !== undefined && there.image !== config.image.reference) {
+  const isPutIn = sidecarOf(pod) === undefined;
+  if (isPutIn && wanted.mode === "classic" && (pod.owner?.kind === "Job" || pod.isToEnd)) {
     warnings.push(
-      `${SIDECAR} was in the pod already, as ${there.image} instead of ${config.image.reference}; it is left as it is`,
+      "with a classic sidecar a Job, or a pod that is to end, completes only if the app ends the pod",
     );
   }
-  if (there === undefined && wanted.mode === "classic" && pod.owner?.kind === "Job") {
-    warnings.push("a Job with a classic sidecar completes only if the app ends the pod");
-  }
   return warnings;
-}
-
-/** Every member of `part` is in `whole`, where the API server may have added some of its own. */
-function isWithin(part: Json, whole: Json | undefined): boolean {
-  if (typeof part !== "object" || part === null) return part === whole;
-  if (typeof whole !== "object" || whole === null) return false;
-  const inner = new Map(Object.entries(part));
-  const outer = new Map(Object.entries(whole));
-  if (Array.isArray(part) && inner.size !== outer.size) return false;
-  return [...inner].every(([key, value]) => isWithin(value, outer.get(key)));
 }

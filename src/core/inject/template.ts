@@ -96,7 +96,9 @@ export function sidecarContainer(
       timeoutSeconds: 2,
       failureThreshold: 6,
     },
-    ...(isNative ? {} : { lifecycle: { preStop: { sleep: { seconds: lingering(slots) } } } }),
+    ...(isNative || slots.graceSeconds === 0
+      ? {}
+      : { lifecycle: { preStop: { sleep: { seconds: lingering(slots) } } } }),
     resources: resourcesOf(profile.resources, slots.memoryLimit),
     securityContext: {
       runAsNonRoot: true,
@@ -143,7 +145,8 @@ function sidecarArguments(profile: Profile, slots: Slots): readonly Text[] {
 
 /**
  * A native sidecar is stopped after the app, so nothing keeps it (a preStop hook would run at the *start* of the
- * pod's end). An ordinary container is stopped together with the app: it waits out the pod's time instead.
+ * pod's end). An ordinary container is stopped together with the app: it waits out the pod's time instead. A pod
+ * without any is killed at once, and the API server takes no sleep that is longer than the pod's time.
  */
 const lingering = ({ graceSeconds }: Slots): number => Math.max(1, graceSeconds - CLOSING_SECONDS);
 
