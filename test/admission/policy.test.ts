@@ -13,98 +13,8 @@ import {
   WEBHOOK_PATH,
   type Replicas,
 } from "../support/injector-install.ts";
-import { podJson, type JsonObject, type PodParts } from "../support/pods.ts";
-
-interface Sample extends PodParts {
-  readonly called: string;
-  readonly namespace?: string;
-}
-
-const app = (name: string, more: JsonObject = {}): JsonObject => ({ name, image: "a:1", ...more });
-
-const ACCEPTED: readonly Sample[] = [
-  { called: "a plain one" },
-  { called: "one of a namespace with a tenant of its own", namespace: "globex" },
-  {
-    called: "one that names a further tenant",
-    namespace: "globex",
-    labels: { "imprest.dev/tenant": "initech" },
-  },
-  { called: "one with an init container", spec: { initContainers: [app("a"), app("b")] } },
-  {
-    called: "one with variables, mounts and volumes of its own",
-    spec: {
-      containers: [
-        app("agent", {
-          env: [{ name: "A", value: "1" }],
-          volumeMounts: [{ name: "data", mountPath: "/data" }],
-        }),
-        app("worker", { env: [{ name: "IMPREST_SOCKET", value: "unix:///elsewhere" }] }),
-      ],
-      volumes: [{ name: "data", emptyDir: {} }],
-    },
-  },
-  {
-    called: "one that selects containers",
-    annotations: { "imprest.dev/containers": "worker, b" },
-    spec: { initContainers: [app("b")], containers: [app("agent"), app("worker")] },
-  },
-  { called: "one with a log level", annotations: { "imprest.dev/log-level": "debug" } },
-  { called: "one with another profile", annotations: { "imprest.dev/profile": "large" } },
-  { called: "one without a token", spec: { automountServiceAccountToken: false } },
-  { called: "one that did not opt in", labels: { "imprest.dev/inject": "false" } },
-  { called: "one on its node's network", spec: { hostNetwork: true } },
-  { called: "one for Windows", spec: { os: { name: "windows" } } },
-];
-
-/** What becomes of them is for their namespace to say. */
-const SILENT: readonly Sample[] = [
-  { called: "one of a namespace that opted in", isSilent: true },
-  { called: "one of a namespace that says nothing", isSilent: true, namespace: "globex" },
-];
-
-const REFUSED: readonly (Sample & { readonly says: string })[] = [
-  {
-    called: "another's tenant",
-    labels: { "imprest.dev/tenant": "umbrella" },
-    says: "imprest.dev/tenant",
-  },
-  {
-    called: "an unknown annotation",
-    annotations: { "imprest.dev/profle": "large" },
-    says: "imprest.dev/profile",
-  },
-  {
-    called: "an unknown profile",
-    annotations: { "imprest.dev/profile": "larg" },
-    says: "imprest.dev/profile",
-  },
-  {
-    called: "an unknown level",
-    annotations: { "imprest.dev/log-level": "loud" },
-    says: "trace, debug",
-  },
-  {
-    called: "a container that is not there",
-    annotations: { "imprest.dev/containers": "agent,nobody" },
-    says: "imprest.dev/containers",
-  },
-  {
-    called: "neither true nor false",
-    labels: { "imprest.dev/inject": "yes" },
-    says: '"true", "false"',
-  },
-  {
-    called: "a sidecar of another tenant",
-    spec: { initContainers: [app("imprest-sidecar", { args: ["--tenant=umbrella"] })] },
-    says: "imprest-sidecar",
-  },
-  {
-    called: "a policy of its own",
-    spec: { volumes: [{ name: "imprest-policy", emptyDir: {} }] },
-    says: "imprest-policy",
-  },
-];
+import { podJson, type JsonObject } from "../support/pods.ts";
+import { ACCEPTED, ADDED, app, LET_BE, REFUSED, SILENT, TAMPERED, type Sample } from "./samples.ts";
 
 let plane: ControlPlane;
 let replicas: Replicas;
@@ -126,6 +36,7 @@ beforeAll(async () => {
     { "imprest.dev/tenant": "globex-1" },
     { "imprest.dev/tenants": "initech" },
   );
+  await plane.namespace("hooli", { "imprest.dev/tenant": "" });
   await eventually(() =>
     create({ called: "" }).then(
       () => true,
@@ -164,6 +75,48 @@ const refusal = (sample: Sample): Promise<string> =>
     () => "admitted",
     (error: unknown) => (error instanceof ApiError ? error.message : String(error)),
   );
+/** A pod with its sidecar, created once more with that changed. */
+async function createChanged(change: (sidecar: JsonObject) => JsonObject): Promise<string> {
+  const { labels, annotations, spec } = JSON.parse(byWebhook.get("a plain one") ?? "{}");
+  const initContainers = spec.initContainers.map((each: JsonObject) => change(each));
+  const volumes = [...spec.volumes, { name: "mine", emptyDir: {} }];
+  const metadata = { name: "copy", labels, annotations };
+  const pod = {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata,
+    spec: { ...spec, initContainers, volumes },
+  };
+  return put(pod).then(
+    () => "admitted",
+    (error: unknown) => (error instanceof ApiError ? error.message : String(error)),
+  );
+}
+const withAdded =
+  (list: string, each: JsonObject) =>
+  (sidecar: JsonObject): JsonObject => ({
+    ...sidecar,
+    [list]: [...(sidecar[list] as readonly JsonObject[]), each],
+  });
+
+/** Whoever looks at it. */
+function testCopies(who: string): void {
+  test(`${who}: a sidecar that the pod brings along is taken as it is`, async () => {
+    expect(await createChanged((sidecar) => sidecar)).toBe("admitted");
+    for (const [list, each] of LET_BE) {
+      expect(await createChanged(withAdded(list, each))).toBe("admitted");
+    }
+  });
+  test.each(TAMPERED)(`${who}: with another %s it is refused`, async (member, change) => {
+    const said = await createChanged((sidecar) => ({ ...sidecar, ...change }));
+    expect(said).toContain(`container imprest-sidecar: ${member}`);
+  });
+  test.each(ADDED)(`${who}: with %s %j added it is refused`, async (list, each, member) => {
+    const said = await createChanged(withAdded(list, each));
+    expect(said).toContain(`container imprest-sidecar: ${member}`);
+  });
+}
+
 async function render(...words: readonly string[]): Promise<string> {
   const ran = await typeCommand(["inject", "render", "--config", replicas.config, ...words]);
   if (ran.status !== 0) throw new Error(ran.stderr);
@@ -183,6 +136,8 @@ test.each(REFUSED.map((sample) => [sample.called, sample] as const))(
   },
 );
 
+testCopies("IJ3, the webhook");
+
 describe("a manifest", () => {
   beforeAll(async () => {
     if (noControlPlane === undefined)
@@ -196,7 +151,7 @@ describe("a manifest", () => {
       await writeFile(file, JSON.stringify(podJson(sample)));
       const { namespace: into = "acme" } = sample;
       const tenant =
-        sample.labels?.["imprest.dev/tenant"] ?? (into === "acme" ? "acme" : "globex-1");
+        sample.labels?.["imprest.dev/tenant"] ?? (into === "globex" ? "globex-1" : into);
       const text = await render(
         "--as",
         "manifest",
@@ -250,6 +205,23 @@ describe("policies", () => {
       expect(said).toContain(sample.says);
     },
   );
+
+  testCopies("IJ3, PM2, the policy");
+
+  test("PM2: name the container that takes what is the sidecar's", async () => {
+    const thief = app("thief", { ports: [{ containerPort: 4601 }] });
+    expect(await refusal({ called: "", spec: { containers: [app("agent"), thief] } })).toContain(
+      "imprest: container thief: allowed: any port but 4601 and 4602",
+    );
+  });
+
+  test("their expressions are well typed", async () => {
+    const said = await plane.kubectl(
+      ["get", "validatingadmissionpolicies", "-o", "jsonpath={.items[*].status.typeChecking}"],
+      "",
+    );
+    expect(said).not.toContain("expressionWarnings");
+  });
 
   test.each(["mode", "memory-limit", "allow-job"])(
     "PM2: refuse annotation imprest.dev/%s, which only the webhook can follow",

@@ -10,17 +10,13 @@
  * the tenant (from the namespace, by the same rule), the log level, which containers get the socket.
  */
 import { assert } from "../assert.ts";
-import { celOf, celText, celTexts } from "./cel.ts";
-import { ANNOTATION, LABEL, OURS, SIDECAR, SOCKET_VARIABLE, VOLUME } from "./name.ts";
+import { celOf, celText } from "./cel.ts";
+import { ANNOTATION, LABEL, SIDECAR, SOCKET_VARIABLE, VOLUME } from "./name.ts";
 import type { Json } from "./pod.ts";
-import { DEFAULT_PROFILE, LOG_LEVELS, type InjectionConfig, type Profile } from "./profile.ts";
-import {
-  APP_MOUNT,
-  APP_VARIABLE,
-  sidecarContainer,
-  sidecarVolumes,
-  type Expression,
-} from "./template.ts";
+import { validations } from "./policy-checks.ts";
+import { ANNOTATIONS, anySidecar, IS_ALL, PROFILE, VARIABLES } from "./policy-terms.ts";
+import { DEFAULT_PROFILE, type InjectionConfig, type Profile } from "./profile.ts";
+import { APP_MOUNT, APP_VARIABLE, sidecarVolumes } from "./template.ts";
 
 export interface PolicyOptions {
   /** Of the profile that is rendered. */
@@ -49,7 +45,7 @@ export function policiesOf(options: PolicyOptions): readonly Json[] {
         matchConstraints: constraints(options, ["CREATE"]),
         matchConditions: conditions(options, "false"),
         variables: VARIABLES,
-        validations: validations(options),
+        validations: validations(options.config, options.profileName, options.profile),
       },
     },
     binding("ValidatingAdmissionPolicyBinding", validating, { validationActions: ["Deny"] }),
@@ -91,20 +87,8 @@ const constraints = ({ excluded }: PolicyOptions, operations: readonly string[])
   resourceRules: [{ apiGroups: [""], apiVersions: ["v1"], operations, resources: ["pods"] }],
 });
 
-/** A map's value, or the fallback where the map or its member is not there. */
-const valueOf = (map: string, key: string, fallback: string): string =>
-  `(has(${map}) && ${celText(key)} in ${map} ? ${map}[${celText(key)}] : ${fallback})`;
-const LABELS = "object.metadata.labels";
-const ANNOTATIONS = "object.metadata.annotations";
-const OF_NAMESPACE = "namespaceObject.metadata.labels";
-
-const EMPTY = celText("");
-const CHOICE = valueOf(LABELS, LABEL.inject, EMPTY);
-const ENABLED = `${valueOf(OF_NAMESPACE, LABEL.injection, EMPTY)} == "enabled"`;
-
 /** Nothing that is skipped, as in core/inject/ruling. `isMutating` picks the profile's pods alone. */
 function conditions({ profileName }: PolicyOptions, isMutating: "true" | "false"): Json {
-  const profile = valueOf(ANNOTATIONS, ANNOTATION.profile, celText(DEFAULT_PROFILE));
   return [
     {
       name: "not-skipped",
@@ -117,49 +101,14 @@ function conditions({ profileName }: PolicyOptions, isMutating: "true" | "false"
     },
     // A profile that no policy was rendered for is refused by the one for the default.
     ...(isMutating === "true" || profileName !== DEFAULT_PROFILE
-      ? [{ name: "profile", expression: `${profile} == ${celText(profileName)}` }]
+      ? [{ name: "profile", expression: `${PROFILE} == ${celText(profileName)}` }]
       : []),
   ];
 }
 
-/** (TN1, TN2) The same rule as in core/inject/tenant; a claim that is not allowed is refused by the other policy. */
-const OWN_TENANT = valueOf(OF_NAMESPACE, LABEL.tenant, "namespaceObject.metadata.name");
-const VARIABLES: Json = [
-  {
-    // No condition of the match: those know nothing of the namespace, and what they cannot work out is refused.
-    name: "optedIn",
-    expression: `has(${LABELS}) && ${celText(LABEL.inject)} in ${LABELS} ? ${CHOICE} != "false" : ${ENABLED}`,
-  },
-  { name: "tenant", expression: valueOf(LABELS, LABEL.tenant, OWN_TENANT) },
-  { name: "ownTenant", expression: OWN_TENANT },
-  {
-    name: "tenants",
-    expression: `${valueOf("namespaceObject.metadata.annotations", ANNOTATION.tenants, EMPTY)}.split(",").map(t, t.trim())`,
-  },
-  {
-    name: "selected",
-    expression: `${valueOf(ANNOTATIONS, ANNOTATION.containers, EMPTY)}.split(",").map(c, c.trim())`,
-  },
-  {
-    name: "hasSidecar",
-    expression: `has(object.spec.initContainers) && object.spec.initContainers.exists(c, c.name == ${celText(SIDECAR)})`,
-  },
-];
-const IS_ALL = `!(has(${ANNOTATIONS}) && ${celText(ANNOTATION.containers)} in ${ANNOTATIONS})`;
-
 function mutations(options: PolicyOptions): readonly string[] {
   const { profile, profileName, config } = options;
-  const logLevel: Expression = {
-    cel: valueOf(ANNOTATIONS, ANNOTATION.logLevel, celText(profile.logLevel)),
-  };
-  const container = sidecarContainer(config, profile, {
-    tenant: { cel: "variables.tenant" },
-    logLevel,
-    memoryLimit: profile.resources.limits["memory"] ?? "",
-    mode: "native",
-    graceSeconds: 0,
-  });
-  const sidecar = celOf(container, "Object.spec.initContainers");
+  const sidecar = celOf(anySidecar(config, profile), "Object.spec.initContainers");
   const status = `${celText(`{"v":${JSON.stringify(config.version)},"mode":"native","profile":${JSON.stringify(profileName)},"tenant":"`)} + variables.tenant + ${celText('"}')}`;
   return [
     textMutation("labels", LABEL.injected, celText("true"), "true"),
@@ -211,53 +160,3 @@ function appMutation(list: "containers" | "initContainers"): string {
   const both = `${additions("env", SOCKET_VARIABLE, variable)} + ${additions("volumeMounts", VOLUME.socket, mount)}`;
   return list === "containers" ? both : `!has(object.spec.${list}) ? [] : ${both}`;
 }
-
-/** (PM2) Each with the message that whoever creates the pod sees. */
-function validations({ profileName, profile: { policyConfigMap } }: PolicyOptions): Json {
-  const known = [ANNOTATION.profile, ANNOTATION.containers, ANNOTATION.logLevel, ANNOTATION.status];
-  const knownLabels = [LABEL.inject, LABEL.tenant, LABEL.injected];
-  const isKnown = (map: string, keys: readonly string[]): string =>
-    `!has(${map}) || ${map}.all(k, !k.startsWith(${celText(OURS)}) || k in ${celTexts(keys)})`;
-  const level = valueOf(ANNOTATIONS, ANNOTATION.logLevel, celText("info"));
-  const names = `(object.spec.containers.map(c, c.name) + (has(object.spec.initContainers) ? object.spec.initContainers.map(c, c.name) : []))`;
-  const pinned = `object.spec.initContainers.all(c, c.name != ${celText(SIDECAR)} || (has(c.args) && c.args.filter(a, a.startsWith("--tenant")) == ["--tenant=" + variables.tenant] && c.args[size(c.args) - 1] == "--tenant=" + variables.tenant && !(has(c.env) && c.env.exists(e, e.name == "IMPREST_TENANT"))))`;
-  const profile = valueOf(ANNOTATIONS, ANNOTATION.profile, celText(DEFAULT_PROFILE));
-  return [
-    check(`${CHOICE} in ["", "true"]`, `label ${LABEL.inject}: allowed: "true", "false"`),
-    check(
-      "variables.tenant == variables.ownTenant || variables.tenant in variables.tenants",
-      `label ${LABEL.tenant}: allowed: the namespace's tenant, and what its annotation ${ANNOTATION.tenants} lists`,
-    ),
-    check(isKnown(LABELS, knownLabels), `labels of a pod: allowed: ${knownLabels.join(", ")}`),
-    check(isKnown(ANNOTATIONS, known), `annotations of a pod: allowed: ${known.join(", ")}`),
-    check(
-      `${level} in ${celTexts(LOG_LEVELS)}`,
-      `annotation ${ANNOTATION.logLevel}: allowed: ${LOG_LEVELS.join(", ")}`,
-    ),
-    check(
-      `${IS_ALL} || variables.selected.all(s, s in ${names})`,
-      `annotation ${ANNOTATION.containers}: allowed: names of the pod's containers`,
-    ),
-    ...(profileName === DEFAULT_PROFILE
-      ? [
-          check(
-            `variables.hasSidecar || ${profile} == ${celText(profileName)}`,
-            `annotation ${ANNOTATION.profile}: allowed: a profile whose policy is there`,
-          ),
-        ]
-      : []),
-    check(
-      `${profile} != ${celText(profileName)} || !has(object.spec.volumes) || object.spec.volumes.all(v, v.name != ${celText(VOLUME.policy)} || (has(v.configMap) && v.configMap.name == ${celText(policyConfigMap)}))`,
-      `volume ${VOLUME.policy}: allowed: the one that the policy puts in`,
-    ),
-    check(
-      `variables.hasSidecar && ${pinned}`,
-      `container ${SIDECAR}: allowed: the one that the policy puts in, pinned to the pod's tenant`,
-    ),
-  ];
-}
-
-const check = (expression: string, message: string): Json => ({
-  expression: `!variables.optedIn || (${expression})`,
-  message: `imprest: ${message}`,
-});

@@ -9,7 +9,7 @@ import { ANNOTATION, LABEL } from "./name.ts";
 import type { Namespace, Pod } from "./pod.ts";
 
 /** S33. A namespace's name or a label's value always is one, the list in an annotation may hold anything. */
-const TENANT = /^[A-Za-z0-9_.@-]{1,128}$/;
+export const TENANT = /^[A-Za-z0-9_.@-]{1,128}$/;
 
 export type Tenancy = { readonly tenant: string } | { readonly problem: string };
 
