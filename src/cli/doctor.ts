@@ -6,10 +6,11 @@ import path from "node:path";
 import { text as readAll } from "node:stream/consumers";
 import { formatAddress, type TcpAddress } from "../adapters/grpc/address.ts";
 import { createRng } from "../adapters/system/rng.ts";
+import { ConfigurationError } from "../compose/sidecar-config.ts";
 import { tcpAddress } from "./address.ts";
 import { defineCommand, type Command, type Found } from "./command.ts";
 import type { Problem } from "./configuration.ts";
-import { findingsAbout, report, type Finding } from "./doctor/finding.ts";
+import { report, type Finding } from "./doctor/finding.ts";
 import { sidecarFindings, type Ask } from "./doctor/sidecar.ts";
 import { defaulted, optional, toggle, type Values } from "./flag.ts";
 import type { Host } from "./host.ts";
@@ -80,10 +81,14 @@ const askAt =
   ({ host, port }: Pick<TcpAddress, "host" | "port">): Ask =>
   async (at) => {
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-    const request = get({ host, port, path: at, timeout: PATIENCE_MS }, resolve);
-    request.on("timeout", () => request.destroy(new Error("no answer within 5 s")));
-    request.on("error", reject);
-    return readAll(await promise);
+    // For all of it: who sends a byte now and then is not silent, and never done.
+    const signal = AbortSignal.timeout(PATIENCE_MS);
+    get({ host, port, path: at, signal }, resolve).on("error", reject);
+    try {
+      return await readAll(await promise);
+    } catch (error) {
+      throw signal.aborted ? new Error("no whole answer within 5 s", { cause: error }) : error;
+    }
   };
 
 async function lookAtCluster(
@@ -98,28 +103,25 @@ async function lookAtCluster(
     import("./doctor/webhook.ts"),
   ]);
   const isInPod = from === "pod";
-  try {
-    const api = createApiClient(
-      isInPod ? await access.accessInPod(host.env) : await access.accessFromFile(from),
-    );
-    const [namespace = "", name = ""] = values.injector.split("/");
-    const proxied = (pod: { readonly namespace: string; readonly name: string }): Ask => {
-      const root = `/api/v1/namespaces/${pod.namespace}/pods/${pod.name}:4602/proxy`;
-      return (at) => api.text(`${root}${at}`);
-    };
-    return await clusterFindings(api, {
-      injector: { namespace, name },
-      namespace: values.namespace ?? "",
-      version: packageVersion(host.root),
-      handshake: isInPod ? shakeHands : undefined,
-      askPod: (pod) => (isInPod ? askAt({ host: pod.ip, port: 4602 }) : proxied(pod)),
-      now: Date.now,
-    }).finally(() => api.close());
-  } catch (error) {
-    if (error instanceof access.AccessError)
-      return [findingsAbout("cluster").problem(error.message)];
-    throw error;
-  }
+  const credentials = await (
+    isInPod ? access.accessInPod(host.env) : access.accessFromFile(from)
+  ).catch((error: unknown) => {
+    throw error instanceof access.AccessError ? new ConfigurationError([error.message]) : error;
+  });
+  const api = createApiClient(credentials);
+  const [namespace = "", name = ""] = values.injector.split("/");
+  const proxied = (pod: { readonly namespace: string; readonly name: string }): Ask => {
+    const root = `/api/v1/namespaces/${pod.namespace}/pods/${pod.name}:4602/proxy`;
+    return (at) => api.text(`${root}${at}`);
+  };
+  return clusterFindings(api, {
+    injector: { namespace, name },
+    namespace: values.namespace ?? "",
+    version: packageVersion(host.root),
+    handshake: isInPod ? shakeHands : undefined,
+    askPod: (pod) => (isInPod ? askAt({ host: pod.ip, port: 4602 }) : proxied(pod)),
+    now: Date.now,
+  }).finally(() => api.close());
 }
 
 async function lookAtStore({ store, ...values }: DoctorValues): Promise<readonly Finding[]> {
@@ -138,7 +140,7 @@ export const doctor: Command = defineCommand({
   flags: FLAGS,
   check,
   exits: {
-    0: "nothing is wrong",
+    0: "nothing wrong was found",
     1: "something is to be put right",
     2: "a configuration error",
   },
@@ -159,7 +161,15 @@ export const doctor: Command = defineCommand({
   ],
   async run(host, { values }) {
     const from = clusterFrom(values, host.env);
-    const findings: Finding[] = from === "" ? [] : [...(await lookAtCluster(host, values, from))];
+    const findings: Finding[] = [];
+    try {
+      if (from !== "") findings.push(...(await lookAtCluster(host, values, from)));
+    } catch (error) {
+      if (!(error instanceof ConfigurationError)) throw error;
+      const [why = ""] = error.problems;
+      host.stderr.write(`imprest doctor: nothing was looked at\n  ${why}\n`);
+      return 2;
+    }
     if (values.http !== undefined) {
       const asked = { who: formatAddress(values.http), silence: "problem" } as const;
       const version = packageVersion(host.root);

@@ -60,7 +60,7 @@ const FLAGS = {
   exclude: defaulted(
     "LIST",
     "kube-system,kube-public,kube-node-lease",
-    "Namespaces that a policy leaves alone, comma-separated, beside the injector's own.",
+    "Namespaces that a policy leaves alone, comma-separated, beside the injector's own and its excludedNamespaces.",
     listOf(objectName),
   ),
 } as const;
@@ -97,7 +97,8 @@ async function render(host: Host, values: Values<typeof FLAGS>): Promise<string>
   return values.as === "policy" ? policy(config, values) : manifest(config, values, host);
 }
 
-function policy({ injection, namespace }: InjectorConfig, values: Values<typeof FLAGS>): string {
+function policy(config: InjectorConfig, values: Values<typeof FLAGS>): string {
+  const { injection, namespace, excludedNamespaces } = config;
   const profile = injection.profiles.get(values.profile);
   if (profile === undefined) throw new RenderError(noProfile(injection.profiles, values.profile));
   if (profile.mode !== "native") {
@@ -105,7 +106,7 @@ function policy({ injection, namespace }: InjectorConfig, values: Values<typeof 
       `--profile: found ${values.profile}, which is ${profile.mode}; allowed: a native one`,
     );
   }
-  const excluded = [...new Set([...values.exclude, namespace])];
+  const excluded = [...new Set([...values.exclude, ...excludedNamespaces, namespace])];
   const options = { profileName: values.profile, profile, config: injection, excluded };
   return writeManifests(policiesOf(options));
 }

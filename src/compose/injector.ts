@@ -3,7 +3,7 @@
  * knows. Nothing is asked of the API server while it waits for an answer.
  */
 import { hostname } from "node:os";
-import type { TcpAddress } from "../adapters/grpc/address.ts";
+import { formatAddress, type TcpAddress } from "../adapters/grpc/address.ts";
 import { createHttpServer } from "../adapters/http/server.ts";
 import { createApiClient } from "../adapters/kubernetes/api-client.ts";
 import { keepCertificates } from "../adapters/kubernetes/certificates.ts";
@@ -144,23 +144,58 @@ async function assemble(
     metrics: metrics.expose,
     metricsType: metrics.contentType,
   });
-  const httpPort = await http.start();
-  const port = await webhook.start(options.listen.host, options.listen.port);
+  const close = async (): Promise<void> => {
+    await webhook.close();
+    stopWatching();
+    certificates.stop();
+    namespaces.stop();
+    await http.close();
+    api.close();
+  };
+  const listeners: readonly Listener[] = [
+    { flag: "--listen", at: options.listen, start: ({ host, port }) => webhook.start(host, port) },
+    { flag: "--http", at: options.http, start: () => http.start() },
+  ];
+  const [listen = "", httpAt = ""] = await listenOn(listeners).catch(async (error: unknown) => {
+    await leadership.stop();
+    await close();
+    throw error;
+  });
 
   return {
-    listen: `${options.listen.host}:${port}`,
-    http: `${options.http.host}:${httpPort}`,
+    listen,
+    http: httpAt,
     async drain() {
       readiness.drain();
       log.info({ lingerMs: options.lingerMs }, "draining");
       await leadership.stop();
       await new Promise<void>((resolve) => void setTimeout(resolve, options.lingerMs));
-      await webhook.close();
-      stopWatching();
-      certificates.stop();
-      namespaces.stop();
-      await http.close();
-      api.close();
+      await close();
     },
   };
+}
+
+interface Listener {
+  readonly flag: string;
+  readonly at: TcpAddress;
+  /** Resolves with its port. */
+  start(at: TcpAddress): Promise<number>;
+}
+
+/** All of them, or a {@link ConfigurationError} that tells of each that cannot be had. */
+async function listenOn(listeners: readonly Listener[]): Promise<readonly string[]> {
+  const problems: string[] = [];
+  const addresses: string[] = [];
+  for (const { flag, at, start } of listeners) {
+    try {
+      addresses.push(formatAddress({ ...at, port: await start(at) }));
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      problems.push(
+        `${flag}: found ${formatAddress(at)} (${why}); allowed: an address of this machine that nobody listens on`,
+      );
+    }
+  }
+  if (problems.length > 0) throw new ConfigurationError(problems);
+  return addresses;
 }

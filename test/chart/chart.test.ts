@@ -51,7 +51,7 @@ describe("values that cannot be meant", () => {
     [
       "less memory than Node takes",
       `${MINIMAL}\ninjector: {resources: {limits: {memory: 64Mi}}}`,
-      /found 64Mi; allowed: 160Mi or more/,
+      /injector\.resources\.limits\.memory: found 64Mi; allowed: 160Mi to 8Gi/,
     ],
     ["an eager failure policy", `${MINIMAL}\ninjector: {failurePolicy: fail}`, /failurePolicy/],
     ["another key in a profile", `${MINIMAL}\nprofiles: {batch: {image: x}}`, /image/],

@@ -3,11 +3,14 @@
  * after an upgrade, and what the doctor makes of it. The injector's part of the work is done by hand here.
  */
 import { execFile } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { promisify } from "node:util";
 import { rootCertificates } from "node:tls";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { typeCommand } from "../support/fake-host.ts";
-import { read } from "../support/sources.ts";
+import { read, ROOT } from "../support/sources.ts";
 import { CHART, HELMS, NAMESPACE, noHelm } from "./helm.ts";
 
 const KUBECONFIG = process.env["CHART_KUBECONFIG"] ?? "";
@@ -98,7 +101,7 @@ test("every object of the full chart is what the API server knows, to the letter
       (kind) => `monitoring.${kind}.enabled=false`,
     ),
   );
-  expect(lines.length).toBeGreaterThanOrEqual(18);
+  expect(lines.length).toBeGreaterThanOrEqual(19);
   expect(lines.filter((line) => !isTried(line))).toEqual([]);
 });
 
@@ -282,6 +285,28 @@ describe("the doctor", () => {
     expect(of("webhook")[0]?.[0]).toBe("problem");
     expect(of("webhook")[0]?.[1]).toContain("no pod gets a sidecar");
   });
+});
+
+test("the guide's way to injector.yaml leads to what `inject render` takes", async () => {
+  const guide = read("deploy/guides/kubernetes.md");
+  const [line = ""] = guide.match(/^helm template .* > injector\.yaml$/m) ?? [];
+  const folder = await mkdtemp(path.join(tmpdir(), "imprest-guide-"));
+  const [values, config] = ["values.yaml", "injector.yaml"].map((name) => path.join(folder, name));
+  await writeFile(
+    values ?? "",
+    read("deploy/helm/imprest/ci/full.yaml").replace("injector:", "injector:\n  enabled: false"),
+  );
+  const ours = line
+    .replace("helm", helm)
+    .replace("values.yaml", values ?? "")
+    .replace("> injector.yaml", `> ${config ?? ""}`);
+  await run("bash", ["-c", ours], { env, cwd: ROOT });
+  const words = ["--as", "policy", "--config", config ?? ""];
+  const { status, stdout } = await typeCommand(["inject", "render", ...words]);
+  expect(status).toBe(0);
+  expect(stdout).toContain("cert-manager");
+  expect(stdout).toContain("kind: MutatingAdmissionPolicy");
+  await rm(folder, { recursive: true });
 });
 
 test("the guide's install is a call that helm takes", async () => {

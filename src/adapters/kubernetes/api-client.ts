@@ -108,7 +108,9 @@ export function createApiClient(access: ApiAccess): ApiClient {
 
   return {
     get: (path) => send({ method: "GET", path }),
-    text: async (path) => readAll(await open({ method: "GET", path })),
+    // It may be anybody who answers there, and never come to an end.
+    text: async (path) =>
+      readAll(await open({ method: "GET", path, signal: AbortSignal.timeout(PATIENCE_MS) })),
     create: (path, body) => send({ method: "POST", path: managed(path), body }),
     replace: (path, body) => send({ method: "PUT", path: managed(path), body }),
     patch: (path, kind, body) =>

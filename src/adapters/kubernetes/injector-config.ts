@@ -21,6 +21,8 @@ export interface InjectorConfig {
   readonly webhook: string;
   readonly lease: string;
   readonly events: boolean;
+  /** Further ones that policies leave alone; the webhook has them in its selectors. */
+  readonly excludedNamespaces: readonly string[];
   readonly certificates: CertificateTimes;
 }
 
@@ -114,6 +116,7 @@ const Document = z.strictObject({
   lease: objectName,
   strictAnnotations: z.boolean().default(true),
   events: z.boolean().default(true),
+  excludedNamespaces: z.array(objectName).default([]),
   certificates: z.prefault(
     z.strictObject({
       caLifetime: duration("365d"),

@@ -1,6 +1,7 @@
 /** Where the API server is and who we are to it: from inside a pod, or from a kubeconfig file. */
 import { readFile } from "node:fs/promises";
 import path from "node:path";
+import { createSecureContext } from "node:tls";
 import { load } from "js-yaml";
 import { z } from "zod";
 
@@ -65,8 +66,13 @@ const FileShape = z.object({
 
 /** Tokens and certificates; programs that print a token (`exec`) are not run. */
 export async function accessFromFile(file: string): Promise<ApiAccess> {
-  const shape = FileShape.safeParse(load(await readText(file)));
-  if (!shape.success) throw new AccessError(`${file}: ${z.prettifyError(shape.error)}`);
+  const shape = FileShape.safeParse(readYaml(file, await readText(file)));
+  if (!shape.success) {
+    const [{ path: at, message } = { path: [], message: "" }] = shape.error.issues;
+    throw new AccessError(
+      `${file}: found no kubeconfig (${[at.join("."), message].filter(Boolean).join(": ")}); allowed: what kubectl config view --raw prints`,
+    );
+  }
   const { contexts, clusters, users, "current-context": current } = shape.data;
   const context = contexts.find(({ name }) => name === current)?.context;
   const cluster = clusters.find(({ name }) => name === context?.cluster)?.cluster;
@@ -81,13 +87,49 @@ export async function accessFromFile(file: string): Promise<ApiAccess> {
     return at === undefined ? undefined : readText(path.resolve(path.dirname(file), at));
   };
   const { token = "", tokenFile } = user;
-  return {
-    server: new URL(cluster.server),
+  const pems = {
     ca: await content(cluster["certificate-authority-data"], cluster["certificate-authority"]),
     cert: await content(user["client-certificate-data"], user["client-certificate"]),
     key: await content(user["client-key-data"], user["client-key"]),
+  };
+  checkPems(file, pems);
+  return {
+    server: serverOf(file, cluster.server),
+    ...pems,
     token: async () => (tokenFile === undefined ? token : (await readText(tokenFile)).trim()),
   };
+}
+
+function readYaml(file: string, text: string): unknown {
+  try {
+    return load(text);
+  } catch (error) {
+    const [why = ""] = (error instanceof Error ? error.message : String(error)).split("\n");
+    throw new AccessError(`${file}: found no YAML (${why}); allowed: a kubeconfig`, {
+      cause: error,
+    });
+  }
+}
+
+function serverOf(file: string, text: string): URL {
+  const server = new URL(text);
+  if (server.protocol === "https:" || server.protocol === "http:") return server;
+  throw new AccessError(`${file}: server: found ${text}; allowed: an address with https: or http:`);
+}
+
+type Pems = Pick<ApiAccess, "ca" | "cert" | "key">;
+
+/** Here, where the file is known: the first connection would tell of a PEM without saying where it stands. */
+function checkPems(file: string, pems: Pems): void {
+  try {
+    createSecureContext(pems);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new AccessError(
+      `${file}: found a certificate or key that cannot be used (${why}); allowed: PEM, the key of that certificate`,
+      { cause: error },
+    );
+  }
 }
 
 async function readText(file: string): Promise<string> {

@@ -141,12 +141,23 @@ function placeFindings(info: Info, kind: StoreKind): readonly Finding[] {
 function memoryFindings(info: Info): readonly Finding[] {
   const policy = info.get("maxmemory_policy") ?? "noeviction";
   return policy === "noeviction"
-    ? []
+    ? fullnessFindings(info)
     : [
         fatal(
           `maxmemory-policy is ${policy}: it would forget what was spent when memory is short; \`CONFIG SET maxmemory-policy noeviction\``,
         ),
       ];
+}
+
+/** Beyond this share of its memory it is told: what else grows there may fill it within the hour. */
+const FULL_SHARE = 0.9;
+
+function fullnessFindings(info: Info): readonly Finding[] {
+  const [used, most] = ["used_memory", "maxmemory"].map((name) => Number(info.get(name) ?? 0));
+  if (used === undefined || most === undefined || most === 0 || used < most * FULL_SHARE) return [];
+  const percent = Math.floor((used / most) * 100);
+  const text = `its memory is used to ${percent} % of maxmemory: full it takes no more writes, and hard limits refuse; raise maxmemory, or look what else lies there`;
+  return [{ isFatal: false, text }];
 }
 
 function rightsFindings(probed: Outcome, waited: Outcome): readonly Finding[] {

@@ -37,8 +37,11 @@ export function report(findings: readonly Finding[], ink: Ink): string {
     ...(advice === "" ? [] : [`${" ".repeat(width + 11)}${ink("dim", "→")} ${onOneLine(advice)}`]),
   ]);
   const problems = findings.filter(({ severity }) => severity === "problem").length;
-  const verdict = problems === 0 ? "nothing is wrong" : `${problems} to put right`;
-  return `${lines.join("\n")}\n${verdict}\n`;
+  const unseen = findings.filter(({ severity }) => severity === "unknown").length;
+  const found = unseen === 0 ? "nothing is wrong" : "nothing wrong was found";
+  const verdict = problems === 0 ? found : `${problems} to put right`;
+  const rest = unseen === 0 ? "" : `, ${unseen} could not be looked at`;
+  return `${lines.join("\n")}\n${verdict}${rest}\n`;
 }
 
 /** "a, b, c and 4 more". */

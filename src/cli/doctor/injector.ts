@@ -29,7 +29,7 @@ export async function lookAtInjector(
   const path = `${ADMISSION}/mutatingwebhookconfigurations/${name}`;
   const webhook = await reading("webhook", async () => readWebhooks(await api.get(path)));
   if ("finding" in webhook) {
-    if (webhook.isMissing) return lookForPolicy(api, name);
+    if (webhook.isMissing) return lookForPolicy(api, options.injector);
     return { findings: [webhook.finding], isThere: false, image: "" };
   }
   const deployment = await lookAtDeployment(api, options.injector);
@@ -62,7 +62,10 @@ const Named = z.object({ metadata: z.object({ name: z.string() }) });
 /** As `imprest inject render --as policy` calls them. */
 const POLICIES = "imprest-sidecar-";
 
-async function lookForPolicy(api: ApiClient, webhook: string): Promise<InjectorLook> {
+async function lookForPolicy(
+  api: ApiClient,
+  injector: InjectorOptions["injector"],
+): Promise<InjectorLook> {
   const policies = await reading("policy", () =>
     listAll(api, `${ADMISSION}/mutatingadmissionpolicies`),
   );
@@ -73,9 +76,47 @@ async function lookForPolicy(api: ApiClient, webhook: string): Promise<InjectorL
     const text = `pods are injected without a webhook, by MutatingAdmissionPolicy ${names.join(", ")}`;
     return { findings: [findingsAbout("policy").ok(text)], isThere: true, image: "" };
   }
-  const text = `there is no MutatingWebhookConfiguration ${webhook} and no MutatingAdmissionPolicy ${POLICIES}…: no pod gets a sidecar`;
+  const node = await lookAtNodes(api, injector);
+  if (node !== undefined) return { ...node, isThere: false };
+  const text = `there is no MutatingWebhookConfiguration ${injector.name}, no MutatingAdmissionPolicy ${POLICIES}… and no DaemonSet ${nodesOf(injector)}: no pod gets a sidecar`;
   const advice = "helm install, or --injector NAMESPACE/NAME where the release has another name";
   return { findings: [findingsAbout("webhook").problem(text, advice)], isThere: false, image: "" };
+}
+
+const DaemonSet = z.object({
+  spec: z.object({
+    template: z.object({
+      spec: z.object({ containers: z.array(z.object({ image: z.string() })).min(1) }),
+    }),
+  }),
+  status: z
+    .object({ numberReady: z.number().default(0), desiredNumberScheduled: z.number().default(0) })
+    .prefault({}),
+});
+
+/** The chart's name for it, beside the injector's. */
+const nodesOf = ({ namespace, name }: InjectorOptions["injector"]): string =>
+  `${namespace}/${name.replace(/-injector$/, "")}-node`;
+
+/** Where pods have no sidecar, but their nodes do. `undefined`: there is none. */
+async function lookAtNodes(
+  api: ApiClient,
+  injector: InjectorOptions["injector"],
+): Promise<Pick<InjectorLook, "findings" | "image"> | undefined> {
+  const [namespace = "", name = ""] = nodesOf(injector).split("/");
+  const nodes = findingsAbout("nodes");
+  const read = await reading("nodes", async () =>
+    DaemonSet.parse(await api.get(`/apis/apps/v1/namespaces/${namespace}/daemonsets/${name}`)),
+  );
+  if ("finding" in read)
+    return read.isMissing ? undefined : { findings: [read.finding], image: "" };
+  const { spec, status } = read.value;
+  const image = spec.template.spec.containers[0]?.image ?? "";
+  const { numberReady, desiredNumberScheduled } = status;
+  const text = `a sidecar on ${numberReady} of ${desiredNumberScheduled} nodes is ready, image ${image}`;
+  const isWell = numberReady === desiredNumberScheduled && numberReady > 0;
+  const advice = `kubectl -n ${namespace} describe daemonset ${name}; its pods' /readyz?verbose says what they wait for`;
+  return { findings: [isWell ? nodes.ok(text) : nodes.problem(text, advice)], image };
 }
 
 const Deployment = z.object({

@@ -1,4 +1,6 @@
 /** `imprest doctor` beside a real sidecar and at a real store. */
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { beforeEach, expect, test } from "vitest";
 import { parseStoreUrl, type StoreUrl } from "../../../src/adapters/redis/store-url.ts";
 import { eventually } from "../../support/eventually.ts";
@@ -67,6 +69,26 @@ test("names a store that would forget what was spent, with what to do", async ({
     }),
   );
 });
+
+test("notes a store whose memory is nearly used up", async ({ onTestFinished }) => {
+  const redis = await startRedis({ args: ["--maxmemory", "1mb"] });
+  onTestFinished(() => redis.stop());
+  const { stdout } = await type("--store", redis.url);
+  expect(stdout).toMatch(/^note +store .*: its memory is used to \d+ % of maxmemory/m);
+});
+
+test("a server that never comes to an end is given up", async ({ onTestFinished }) => {
+  const server = createServer((_, response) => {
+    const dripping = setInterval(() => response.write("."), 50);
+    response.on("close", () => clearInterval(dripping));
+  });
+  onTestFinished(() => void server.close());
+  await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  const { status, stdout } = await type("--http", `127.0.0.1:${port}`);
+  expect(status).toBe(1);
+  expect(stdout).toContain("it could not be asked: no whole answer within 5 s");
+}, 20_000);
 
 test("an address where nobody answers is a problem", async () => {
   const { status, stdout } = await type("--http", "127.0.0.1:1");

@@ -1,6 +1,9 @@
 /** The doctor over an API server that a test makes up: what it finds, what it says, what it cannot see. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { rootCertificates } from "node:tls";
-import { expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { ApiError, type ApiClient } from "../../../src/adapters/kubernetes/api-client.ts";
 import { clusterFindings, type ClusterOptions } from "../../../src/cli/doctor/cluster.ts";
 import { clockFinding } from "../../../src/cli/doctor/clock.ts";
@@ -325,8 +328,72 @@ test("with nothing to look at it says what it can look at", async () => {
   expect(typed.stderr).toContain("found nothing to look at");
 });
 
-test("a kubeconfig that cannot be read is a finding", async () => {
-  const typed = await typeCommand(["doctor", "--kubeconfig", "/nowhere/config", "--json"]);
-  expect(typed.status).toBe(1);
-  expect(JSON.parse(typed.stdout)).toMatchObject({ ok: false, findings: [{ about: "cluster" }] });
+describe("a kubeconfig that cannot be used is a configuration error", () => {
+  const folder = mkdtempSync(join(tmpdir(), "imprest-doctor-"));
+  afterAll(() => rmSync(folder, { recursive: true }));
+  const entry = (cluster: object, user: object = {}) =>
+    JSON.stringify({
+      "current-context": "x",
+      contexts: [{ name: "x", context: { cluster: "x", user: "x" } }],
+      clusters: [{ name: "x", cluster }],
+      users: [{ name: "x", user }],
+    });
+  const pem = Buffer.from("-----BEGIN CERTIFICATE-----\nno\n").toString("base64");
+
+  test.each([
+    ["no YAML", "a: [b", "found no YAML ("],
+    ["nothing at all", "", "found no YAML ("],
+    ["something else", "kind: Pod", "found no kubeconfig (current-context: "],
+    ["another protocol", entry({ server: "ftp://a" }), "server: found ftp://a; allowed:"],
+    [
+      "a certificate that is none",
+      entry({ server: "https://127.0.0.1:1" }, { "client-certificate-data": pem }),
+      "found a certificate or key that cannot be used (",
+    ],
+  ])("%s", async (_, content, says) => {
+    const file = join(folder, "config");
+    writeFileSync(file, content);
+    const typed = await typeCommand(["doctor", "--kubeconfig", file]);
+    expect([typed.status, typed.stdout]).toEqual([2, ""]);
+    expect(typed.stderr).toContain("imprest doctor: nothing was looked at\n");
+    expect(typed.stderr).toContain(`  ${file}: ${says}`);
+    expect(typed.stderr).toContain("; allowed: ");
+  });
+
+  test("none at all", async () => {
+    const typed = await typeCommand(["doctor", "--kubeconfig", "/nowhere/config"]);
+    expect([typed.status, typed.stderr]).toEqual([2, expect.stringContaining("/nowhere/config")]);
+  });
+});
+
+describe("one sidecar a node", () => {
+  const NODES = "/apis/apps/v1/namespaces/imprest-system/daemonsets/imprest-node";
+  const POLICIES = "/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicies?limit=500";
+  const setOf = (numberReady: number) => ({
+    spec: { template: { spec: { containers: [container("imprest-sidecar", IMAGE)] } } },
+    status: { numberReady, desiredNumberScheduled: 2 },
+  });
+  const without = { [WEBHOOK]: undefined, [POLICIES]: listOf() };
+
+  test("is looked at where there is no injector", async () => {
+    expect(await told({ ...without, [NODES]: setOf(2) })).toEqual([]);
+    expect(await told({ ...without, [NODES]: setOf(1) })).toEqual([
+      `problem nodes: a sidecar on 1 of 2 nodes is ready, image ${IMAGE}`,
+    ]);
+  });
+
+  test("is missed where there is nothing else", async () => {
+    expect((await told(without))[0]).toContain(
+      "no MutatingAdmissionPolicy imprest-sidecar-… and no DaemonSet imprest-system/imprest-node: no pod gets a sidecar",
+    );
+  });
+});
+
+test("what could not be looked at is no reason to say that nothing is wrong", async () => {
+  const forbidden = new ApiError(403, "GET: 403 may not");
+  const findings = await examine({ [WEBHOOK]: forbidden });
+  expect(severities(findings)).toContain("unknown");
+  const text = report(findings, (_, each) => each);
+  expect(text).not.toContain("nothing is wrong");
+  expect(text).toMatch(/\nnothing wrong was found, 1 could not be looked at\n$/);
 });

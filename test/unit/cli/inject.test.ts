@@ -1,4 +1,5 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { load, loadAll } from "js-yaml";
@@ -79,8 +80,10 @@ test("a profile that is asked for is that of pods that name none", async () => {
   expect(stdout).toContain("imprest-policy-large");
 });
 
-test("policies come with their bindings, and leave the injector's own namespace alone", async () => {
-  const { stdout } = await render("--as", "policy", "--exclude", "kube-system");
+test("policies come with their bindings, and leave the injector's own and excluded namespaces alone", async () => {
+  const excluding = fileOf("excluding.yaml", { ...CONFIG, excludedNamespaces: ["cert-manager"] });
+  const words = ["--as", "policy", "--config", excluding, "--exclude", "kube-system"];
+  const { stdout } = await typeCommand(["inject", "render", ...words]);
   const objects = loadAll(stdout) as readonly { readonly kind: string }[];
   expect(objects.map(({ kind }) => kind)).toEqual([
     "ValidatingAdmissionPolicy",
@@ -88,7 +91,7 @@ test("policies come with their bindings, and leave the injector's own namespace 
     "MutatingAdmissionPolicy",
     "MutatingAdmissionPolicyBinding",
   ]);
-  const values = ["kube-system", "imprest-system"];
+  const values = ["kube-system", "cert-manager", "imprest-system"];
   expect(objects[2]).toMatchObject({
     spec: {
       matchConstraints: {
@@ -111,6 +114,28 @@ test.each([
   expect(ran.stderr).toContain(says);
 });
 
+test("the injector refuses to start on addresses that others have, and names them all", async () => {
+  const taken = createServer();
+  await new Promise<void>((resolve) => void taken.listen(0, "127.0.0.1", resolve));
+  const at = `127.0.0.1:${(taken.address() as AddressInfo).port}`;
+  const access = fileOf("access", ACCESS);
+  const words = ["injector", "--config", config, "--kubeconfig", access, "--log-level", "silent"];
+  const ran = await typeCommand([...words, "--listen", at, "--http", at]);
+  taken.close();
+  expect(ran.status).toBe(2);
+  for (const flag of ["--listen", "--http"]) {
+    expect(ran.stderr).toContain(`  ${flag}: found ${at} (listen EADDRINUSE`);
+  }
+  expect(ran.stderr).toContain("allowed: an address of this machine that nobody listens on");
+});
+
+const ACCESS = {
+  "current-context": "x",
+  contexts: [{ name: "x", context: { cluster: "x", user: "x" } }],
+  clusters: [{ name: "x", cluster: { server: "https://127.0.0.1:1" } }],
+  users: [{ name: "x", user: {} }],
+};
+
 test("the injector refuses to start on a broken configuration, and outside of a cluster", async () => {
   const broken = fileOf("broken.yaml", { ...CONFIG, image: 7, profiles: {} });
   const kubeconfig = fileOf("kubeconfig", "current-context: x");
@@ -120,13 +145,11 @@ test("the injector refuses to start on a broken configuration, and outside of a 
     expect.stringContaining("--kubeconfig FILE"),
   ]);
   const unread = await typeCommand(["injector", "--config", config, "--kubeconfig", kubeconfig]);
-  expect([unread.status, unread.stderr]).toEqual([2, expect.stringContaining("contexts")]);
-  const access = fileOf("access", {
-    "current-context": "x",
-    contexts: [{ name: "x", context: { cluster: "x", user: "x" } }],
-    clusters: [{ name: "x", cluster: { server: "https://127.0.0.1:1" } }],
-    users: [{ name: "x", user: {} }],
-  });
+  expect([unread.status, unread.stderr]).toEqual([
+    2,
+    expect.stringContaining("found no kubeconfig (contexts: "),
+  ]);
+  const access = fileOf("access", ACCESS);
   const ran = await typeCommand(["injector", "--config", broken, "--kubeconfig", access]);
   expect(ran.status).toBe(2);
   expect(ran.stderr).toMatch(/image: .*\n.*profiles: /);

@@ -75,8 +75,5 @@ seccompProfile: {type: RuntimeDefault}
 {{- define "imprest.oldSpace" -}}
 {{- $text := toString . -}}
 {{- $mib := ternary (mul 1024 (trimSuffix "Gi" $text | atoi)) (trimSuffix "Mi" $text | atoi) (hasSuffix "Gi" $text) -}}
-{{- if lt (int $mib) 160 -}}
-{{- fail (printf "resources.limits.memory: found %s; allowed: 160Mi or more: Node itself takes 96Mi" $text) -}}
-{{- end -}}
 {{- div (mul (sub $mib 96) 3) 4 -}}
 {{- end -}}

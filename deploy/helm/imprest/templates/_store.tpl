@@ -26,35 +26,45 @@ memory:
 {{- urlquery . | replace "+" "%20" -}}
 {{- end -}}
 
-{{/* Every profile with all that it has, `default` among them, as YAML. */}}
-{{- define "imprest.profiles" -}}
+{{/* Every profile with all that it has, `default` among them, as values. */}}
+{{- define "imprest.wholeProfiles" -}}
 {{- $base := dict "store" .Values.store "policy" (pick .Values.policy "configMap") "sidecar" .Values.sidecar -}}
 {{- $all := mustMergeOverwrite (dict "default" dict) (deepCopy .Values.profiles) -}}
-{{- range $name, $own := $all }}
-{{- $whole := mustMergeOverwrite (deepCopy $base) (deepCopy (default dict $own)) }}
+{{- $whole := dict -}}
+{{- range $name, $own := $all -}}
+{{- $_ := set $whole $name (mustMergeOverwrite (deepCopy $base) (deepCopy (default dict $own))) -}}
+{{- end -}}
+{{- toJson $whole -}}
+{{- end -}}
+
+{{/* The same as the injector reads them. Names are quoted: one of digits alone is a name too. */}}
+{{- define "imprest.profiles" -}}
+{{- range $name, $whole := include "imprest.wholeProfiles" . | fromJson }}
 {{- $store := $whole.store }}
-{{- if and (ne $store.kind "memory") (not $store.hosts) }}
-{{- fail (printf "profile %s: store.hosts: found none; allowed: HOST:PORT of your Redis or Valkey, or store.kind=memory, said out loud: each pod then has every limit for itself" $name) }}
-{{- end }}
-{{ $name }}:
+{{ $name | quote }}:
   store: {{ include "imprest.storeUrl" $store | quote }}
   {{- if ne $store.kind "memory" }}
-  storeConfirm: {{ $store.confirm }}
-  storeFencing: {{ $store.fencing }}
+  storeConfirm: {{ $store.confirm | quote }}
+  storeFencing: {{ $store.fencing | quote }}
   {{- with $store.passwordSecret }}
   {{- if .name }}
-  storePasswordSecret: {name: {{ .name }}, key: {{ .key }}}
+  storePasswordSecret: {name: {{ .name | quote }}, key: {{ .key | quote }}}
   {{- end }}
   {{- end }}
   {{- if and $store.tls.enabled $store.tls.secret }}
-  storeTlsSecret: {name: {{ $store.tls.secret }}}
+  storeTlsSecret: {name: {{ $store.tls.secret | quote }}}
   {{- end }}
   {{- end }}
-  policyConfigMap: {{ $whole.policy.configMap }}
+  policyConfigMap: {{ $whole.policy.configMap | quote }}
   mode: {{ $whole.sidecar.mode }}
   logLevel: {{ $whole.sidecar.logLevel }}
   runAsUser: {{ if kindIs "invalid" $whole.sidecar.runAsUser }}null{{ else }}{{ $whole.sidecar.runAsUser | int64 }}{{ end }}
-  resources: {{ toJson $whole.sidecar.resources }}
+  resources:
+    {{- range $kind := list "requests" "limits" }}
+    {{ $kind }}: {{- range $resource, $quantity := get $whole.sidecar.resources $kind }}
+      {{ $resource | quote }}: {{ toString $quantity | quote }}
+    {{- end }}
+    {{- end }}
   args: {{ toJson $whole.sidecar.args }}
 {{- end }}
 {{- end -}}

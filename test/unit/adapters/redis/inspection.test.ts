@@ -43,6 +43,15 @@ test.each([
   expect(await findingsOf(fields)).toEqual([]);
 });
 
+test.each([
+  ["899", "1000", []],
+  ["900", "1000", [expect.stringContaining("its memory is used to 90 % of maxmemory")]],
+  ["2000", "1000", [expect.stringContaining("200 %")]],
+  ["2000", "0", []],
+])("%s bytes used of %s, without eviction: %j", async (used_memory, maxmemory, says) => {
+  expect(await findingsOf({ used_memory, maxmemory })).toEqual(says);
+});
+
 test.each<[object, StoreKind, string]>([
   [{ redis_version: "6.0.16" }, "single", "it is version 6.0.16: Redis 6.2 or newer, or Valkey"],
   [{ redis_version: undefined }, "single", "it is version unknown"],
