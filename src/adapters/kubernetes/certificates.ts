@@ -111,7 +111,8 @@ export function keepCertificates(options: CertificateOptions): Certificates {
   /** One step of the leader; false: nothing is to be done. */
   async function advance(): Promise<boolean> {
     if (secrets.copy() === undefined || webhooks.copy() === undefined) return false;
-    const there = secret() ?? (await createSecret());
+    const there = secret();
+    if (there === undefined) throw new Error(gone);
     const times = options.times();
     const now = clock.wall();
     const circumstances = { isBundleLive: isBundleLive(there.keys), isAsked: there.isAsked };
@@ -126,17 +127,9 @@ export function keepCertificates(options: CertificateOptions): Certificates {
   }
   const secretPath = (): string => `/api/v1/namespaces/${namespace}/secrets/${options.secret}`;
 
-  async function createSecret(): Promise<CertificateSecret> {
-    const made = await api.create(`/api/v1/namespaces/${namespace}/secrets`, {
-      apiVersion: "v1",
-      kind: "Secret",
-      type: "Opaque",
-      metadata: { name: options.secret, namespace },
-    });
-    const read = readSecret(made, names);
-    if (read === undefined) throw new ApiError(0, "the Secret that was made cannot be read");
-    return read;
-  }
+  /** Not made here: a right to make Secrets cannot be limited to one name. */
+  const isGone = (): boolean => secrets.copy() !== undefined && secret() === undefined;
+  const gone = `there is no Secret ${options.secret} in namespace ${namespace}; make an empty one, which is filled at once: kubectl -n ${namespace} create secret generic ${options.secret}`;
 
   /** (KC1) Each entry is named in the patch, so that one that moved meanwhile is not mistaken for another. */
   async function trust(keys: Keys): Promise<boolean> {
@@ -168,7 +161,8 @@ export function keepCertificates(options: CertificateOptions): Certificates {
         failure = error instanceof Error ? error.message : String(error);
         const isOutrun = error instanceof ApiError && error.status === 409;
         if (!isOutrun) log.error({ err: error }, "the certificates could not be kept");
-        pauseMs = SOON_MS;
+        // What somebody has to do first is said once a minute.
+        pauseMs = isGone() ? LOOK_MS : SOON_MS;
       }
       const { leafLifetimeMs, overlapMs } = options.times();
       const longest = Math.min(leafLifetimeMs / LOOKS_IN_A_LIFE, overlapMs);
@@ -178,7 +172,8 @@ export function keepCertificates(options: CertificateOptions): Certificates {
   void run();
 
   const isInSync = (): boolean => {
-    const signer = secret()?.keys.authority;
+    // A Secret that is gone, or wiped, takes nothing away from what is served and trusted.
+    const signer = secret()?.keys.authority ?? remembered.authority;
     if (served === undefined || signer === undefined || served.validUntil <= clock.wall())
       return false;
     const bundles = liveBundles();
@@ -189,6 +184,7 @@ export function keepCertificates(options: CertificateOptions): Certificates {
     isInSync,
     problem() {
       if (isInSync()) return "";
+      if (isGone()) return gone;
       if (failure !== "") return failure;
       if (served === undefined)
         return `the Secret ${options.secret} holds no usable certificate yet`;

@@ -7,6 +7,7 @@ import {
 } from "../../../../src/adapters/kubernetes/certificates.ts";
 import type { Leaf } from "../../../../src/adapters/kubernetes/keyring.ts";
 import { startFakeApiServer, type FakeApiServer } from "../../../support/fake-api-server.ts";
+import type { Log } from "../../../../src/ports/log.ts";
 import { createManualClock, type ManualClock } from "../../../support/manual-clock.ts";
 import { eventually } from "../../../support/eventually.ts";
 import { SILENT } from "../../../support/silence.ts";
@@ -22,6 +23,12 @@ let server: FakeApiServer;
 let api: ApiClient;
 let clock: ManualClock;
 const all: Certificates[] = [];
+/** Errors of the log. */
+const told: string[] = [];
+const log: Log = {
+  ...SILENT,
+  error: ({ err }) => void told.push(err instanceof Error ? err.message : ""),
+};
 
 beforeEach(async () => {
   server = await startFakeApiServer();
@@ -39,7 +46,7 @@ afterEach(async () => {
 function start(isLeader = true): { readonly certificates: Certificates; readonly served: Leaf[] } {
   const served: Leaf[] = [];
   const certificates = keepCertificates({
-    ...{ api, clock, log: SILENT, namespace: "system", secret: "tls", webhook: "injector" },
+    ...{ api, clock, log, namespace: "system", secret: "tls", webhook: "injector" },
     names: NAMES,
     times: () => TIMES,
     isLeader: () => isLeader,
@@ -138,11 +145,20 @@ describe("the leader", () => {
     expect(isTrusted(served[1])).toBe(true);
   });
 
-  test("makes a Secret that is gone anew", async () => {
-    server.remove(SECRET);
-    const { certificates } = start();
+  test("KC3: goes on while its Secret is gone, says how to put it back, and fills it then", async () => {
+    const { certificates, served } = start();
     await eventually(certificates.isInSync);
-    expect(server.get(SECRET)?.["data"]).toHaveProperty(["tls.key"]);
+    const [old = ""] = authorities();
+    server.remove(SECRET);
+    const late = start(false).certificates;
+    await eventually(() => late.problem().includes("kubectl -n system create secret generic tls"));
+    expect([certificates.isInSync(), certificates.problem()]).toEqual([true, ""]);
+    expect(late.isInSync()).toBe(false);
+    expect(told.at(-1)).toContain("there is no Secret tls in namespace system; make an empty one");
+    expect(server.asked.filter((line) => line.startsWith("POST"))).toEqual([]);
+    server.put(SECRET, { metadata: { name: "tls" }, type: "Opaque" });
+    await eventually(() => served.length === 2 && late.isInSync());
+    expect(authorities()[1]).toBe(old);
   });
 });
 
