@@ -103,11 +103,13 @@ async function lookAtCluster(
     import("./doctor/webhook.ts"),
   ]);
   const isInPod = from === "pod";
+  // Of a token's file it is heard at the first call alone.
+  const orRefuse = (error: unknown): never => {
+    throw error instanceof access.AccessError ? new ConfigurationError([error.message]) : error;
+  };
   const credentials = await (
     isInPod ? access.accessInPod(host.env) : access.accessFromFile(from)
-  ).catch((error: unknown) => {
-    throw error instanceof access.AccessError ? new ConfigurationError([error.message]) : error;
-  });
+  ).catch(orRefuse);
   const api = createApiClient(credentials);
   const [namespace = "", name = ""] = values.injector.split("/");
   const proxied = (pod: { readonly namespace: string; readonly name: string }): Ask => {
@@ -121,7 +123,9 @@ async function lookAtCluster(
     handshake: isInPod ? shakeHands : undefined,
     askPod: (pod) => (isInPod ? askAt({ host: pod.ip, port: 4602 }) : proxied(pod)),
     now: Date.now,
-  }).finally(() => api.close());
+  })
+    .catch(orRefuse)
+    .finally(() => api.close());
 }
 
 async function lookAtStore({ store, ...values }: DoctorValues): Promise<readonly Finding[]> {

@@ -179,7 +179,7 @@ interface Listener {
   readonly flag: string;
   readonly at: TcpAddress;
   /** Resolves with its port. */
-  start(at: TcpAddress): Promise<number>;
+  readonly start: (at: TcpAddress) => Promise<number>;
 }
 
 /** All of them, or a {@link ConfigurationError} that tells of each that cannot be had. */
