@@ -3,8 +3,8 @@
  * certificate, nothing that can be down. A second, validating policy refuses what the webhook would refuse.
  *
  *   PM1  A pod that the policy takes is the pod that the webhook makes of it, byte for byte.
- *   PM2  What the policy cannot do it refuses: annotations imprest.dev/mode, memory-limit, allow-job, a profile
- *        that was not rendered. It has no Events and no warnings.
+ *   PM2  It refuses what the webhook refuses, and what it cannot do: annotations imprest.dev/mode, memory-limit,
+ *        allow-job, a profile that was not rendered. It has no Events and no warnings.
  *
  * One pair of policies is for one profile. Everything that differs from pod to pod is worked out by the API server:
  * the tenant (from the namespace, by the same rule), the log level, which containers get the socket.
