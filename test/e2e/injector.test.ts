@@ -86,7 +86,11 @@ describe("who gets a sidecar", () => {
       profile: "default",
       tenant: stage.space.name,
     });
-    const held = await ask(pod, "Reserve", operation(stage.space.name));
+    // Its store was made a moment ago, and listens before it grants.
+    const held = await waitFor("units", async () => {
+      const answer = await ask(pod, "Reserve", operation(stage.space.name));
+      return answer.verdict?.decision === "DECISION_ALLOW" && answer;
+    });
     const settled = await ask(pod, "Commit", { reservation_id: held.reservation_id, usage: USAGE });
     expect(settled.verdict?.decision).toBe("DECISION_ALLOW");
     expect((await ask(pod, "Check", operation("chosen"))).error).toBe("PERMISSION_DENIED");

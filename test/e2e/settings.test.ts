@@ -5,7 +5,7 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { makeCertificates } from "../support/certificates.ts";
 import { STORE_HOST, ask, askAgain, needsCluster, noCluster, waitFor } from "./cluster.ts";
 import { type Manifest, agentPod, agentSpec, secret } from "./pods.ts";
@@ -29,6 +29,10 @@ const INJECTED = { "imprest.dev/injection": "enabled" };
 let stage: Stage | undefined;
 const open = async (name: string, options: StageOptions): Promise<Stage> =>
   (stage = await openStage(name, options));
+// Injectors that are there already take other values up only when the kubelet delivers them.
+beforeAll(async () => {
+  if (noCluster === undefined) await uninstallChart();
+});
 afterEach(async () => {
   if (noCluster !== undefined) return;
   await stage?.close();
