@@ -1,5 +1,5 @@
 /** The unary methods: how each request is read, run and answered. */
-import { BinaryWriter } from "@bufbuild/protobuf/wire";
+import type { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { isRejection, reject, type Rejection } from "../../core/rejection.ts";
 import type { Operation, Request, Subject } from "../../core/operation.ts";
 import type { Answer, Balance, Explanation } from "../../core/verdict.ts";
@@ -18,6 +18,7 @@ import {
   readReserveAlone,
 } from "./read-request.ts";
 import { type Result, type Run, runTogether } from "./run.ts";
+import { encodeShared } from "./shared-writer.ts";
 import type { UnaryCall } from "./unary-call.ts";
 import {
   writeBalances,
@@ -48,18 +49,6 @@ export function badCount(operations: number): Rejection | undefined {
   if (operations >= 1 && operations <= MOST_OPERATIONS) return undefined;
   const message = `there are ${operations} operations; allowed: 1 to ${MOST_OPERATIONS}`;
   return reject("BAD_SIZE", message, "operations");
-}
-
-/** One for all answers: each of its own would begin with a buffer that is too small. */
-const shared = new BinaryWriter();
-
-function encodeAnswer(answer: Answer): Uint8Array {
-  try {
-    return writeAnswer(answer, shared).finish();
-  } catch (defect) {
-    shared.finish(); // what was written so far is nobody's
-    throw defect;
-  }
 }
 
 function writeAnswer(answer: Answer, writer: BinaryWriter): BinaryWriter {
@@ -95,7 +84,7 @@ function decide<Message>(
     run(call.exchange, operation, (answer) => {
       if (isRejection(answer)) return call.reject(answer);
       const denial = call.deniesByStatus ? denialOf(answer) : undefined;
-      if (denial === undefined) call.answer(encodeAnswer(answer));
+      if (denial === undefined) call.answer(encodeShared((writer) => writeAnswer(answer, writer)));
       else call.deny(denial);
     });
   };
