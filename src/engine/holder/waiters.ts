@@ -12,7 +12,7 @@
  */
 import { BLOCKS_MAX } from "../../core/lease/well-formed.ts";
 import type { Units } from "../../core/units.ts";
-import { available, booked, elsewhere, free, type Lease } from "../lease.ts";
+import { available, booked, elsewhere, free } from "../lease.ts";
 import { send, type Part } from "./exchange.ts";
 import { isHushed, isRefused, newsAt, noteRefusal } from "./scarcity.ts";
 import { isLost, mayGive, storeTime, type HolderState, type Waiting } from "./state.ts";
@@ -27,13 +27,19 @@ export function fitsHere(
   const { now } = state;
   ripen(stock, now.mono);
   if (since !== undefined && stock.heardFor < since) return false;
-  if (!stock.heard || (units > 0 && spendable(stock.lease) < units)) return false;
+  if (!stock.heard || (units > 0 && spendable(state, stock) < units)) return false;
   if (units > 0 && isLasting(stock) && now.mono + ttlMs > stock.coveredUntil) return false;
   return storeTime(state) < stock.lease.spec.end;
 }
 
-/** Debt of which the store has not heard takes what is here; it is told, and then others may have more (L2, S23). */
-const spendable = (lease: Lease): Units => free(lease) - (lease.beyond - lease.toldBeyond);
+/**
+ * A debt takes what is here, whether the store has yet to hear of it or has told of it: what is lacking then may be
+ * with others (S17, S23). What a rate lacks comes with time.
+ */
+function spendable({ now }: HolderState, { lease }: Stock): number {
+  const units = free(lease) - (lease.beyond - lease.toldBeyond);
+  return lease.view.rate ? units : Math.min(units, available(lease, now.mono));
+}
 
 /** Lets everybody go on who can, or who need not wait any longer. */
 export function serve(state: HolderState): void {
@@ -48,7 +54,7 @@ export function serve(state: HolderState): void {
       continue;
     }
     for (const { stock, units } of waiting.wants) {
-      if (free(stock.lease) < units) blocked.add(stock); // (WA1)
+      if (units > 0 && spendable(state, stock) < units) blocked.add(stock); // (WA1)
     }
     waiting.isMine = false;
     rest.push(waiting);

@@ -95,6 +95,45 @@ describe("who waits", () => {
     expect([had >= 10, h.take(lease, 10)]).toEqual([true, "wait"]);
   });
 
+  test("what a debt of others takes is not refused while they have as much idle (S17, S23)", () => {
+    const h = holderWith();
+    const other = holderWith({ shard: h.shard });
+    const [lease, others] = [
+      h.lease({ key: "a", capacity: 1_000 }),
+      other.lease({ key: "a", capacity: 1_000 }),
+    ];
+    other.wait(others, 900);
+    other.answerAll();
+    h.wait(lease, 60);
+    h.answerAll();
+    holdBeyond(others, 50);
+    other.holder.touch(others);
+    for (let i = 0; i < 300; i++) {
+      for (const one of [h, other]) {
+        one.pass(10);
+        one.pump();
+        one.answerAll();
+      }
+    }
+    unhold(lease, 20);
+    h.holder.touch(lease);
+    expect([free(lease), lease.view.available]).toEqual([20, -10]);
+    const waiting = h.wait(lease, 15);
+    expect(waiting.resumed).toBe(0);
+    h.answerAll();
+    unhold(others, 30);
+    other.holder.touch(others);
+    for (let i = 0; i < 10; i++) {
+      other.pass(10);
+      other.pump();
+      other.answerAll();
+    }
+    const { key } = lease.spec;
+    h.listener.hint({ kind: "wake", key, holder: lease.stock?.id ?? "", units: 40 });
+    h.answerAll();
+    expect([waiting.resumed, lease.reserved]).toEqual([1, 55]);
+  });
+
   test("WA4: one that is being asked for holds up nobody on another ledger", () => {
     const h = holderWith();
     const [a, b] = [h.lease({ key: "a" }), h.lease({ key: "b" })];
