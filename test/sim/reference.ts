@@ -35,7 +35,7 @@ export interface RecordFacts {
 export interface Ran {
   readonly reply: SyncReply;
   readonly hints: readonly Hint[];
-  /** Something changed: there is something to wait for. */
+  /** There is something to wait for. */
   readonly wrote: boolean;
 }
 
@@ -46,24 +46,10 @@ export function shardIn(data: Map<string, Shard>, uid: string): Shard {
   return shard;
 }
 
+/** The scripts write with whatever they do not refuse, a repetition too, and so does WAIT wait for it. */
 export function runSync(shard: Shard, message: SyncMessage, env: StoreEnv): Ran {
-  const before = expiriesOf(shard, message);
   const { reply, hints } = sync(shard, message, env);
-  const isRepeated = reply.blocks.every(({ status }) => status === "duplicate");
-  const wrote = !isRepeated || expiriesOf(shard, message).some((expiry, i) => expiry !== before[i]);
-  return { reply, hints, wrote };
-}
-
-/** All that a repeated message can change. */
-function expiriesOf(
-  { ledgers, meta }: Shard,
-  { blocks }: SyncMessage,
-): readonly (number | undefined)[] {
-  const found = [meta?.fence];
-  for (const { spec, holder } of blocks) {
-    found.push(ledgers.get(spec.key)?.records.get(holder)?.expiresAt);
-  }
-  return found;
+  return { reply, hints, wrote: reply.status === "ok" };
 }
 
 export function bear(shard: Shard, learnMs: number, env: StoreEnv): void {

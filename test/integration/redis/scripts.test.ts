@@ -116,6 +116,19 @@ test("a message costs as many commands with two hundred holders as with two", as
   expect(few).toContain("zadd 1");
 });
 
+test("EX2: a repetition is written, within a millisecond too: WAIT waits for it (CL1)", async () => {
+  const message = aSyncMessage([aSyncBlock({ spec, lifeMs: HOUR, want: 5 })]);
+  const clock = String(Date.now());
+  const words = encodeSync(message, { tag: "{q1}", publish: "PUBLISH", clock, historyId: "a" });
+  const changes = async (): Promise<number> =>
+    Number(/rdb_changes_since_last_save:(\d+)/.exec(await redis.info("persistence"))?.[1]);
+  await run(redis, words);
+  const before = await changes();
+  const { blocks } = decodeSync(message, await run(redis, words), true);
+  expect(blocks.map(({ status }) => status)).toEqual(["duplicate"]);
+  expect(await changes()).toBeGreaterThan(before);
+});
+
 test("every script is known by the hash that its server makes of it", async () => {
   for (const { source, sha } of Object.values(SCRIPTS)) {
     expect(await redis.script("LOAD", source)).toBe(sha);
