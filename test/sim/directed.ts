@@ -2,21 +2,31 @@
  * Schedules written for rules that random faults hardly reach: nothing else goes wrong in them, and times and amounts
  * vary with the seed.
  */
+import { MINUTE } from "../../src/core/time.ts";
 import type { Agenda } from "./agenda.ts";
 import type { Chance } from "./chance.ts";
 import type { Cluster } from "./cluster.ts";
 import type { Fleet, Process } from "./fleet.ts";
-import type { LoadPart } from "./load.ts";
+import { UNSURE_MS, type LoadPart } from "./load.ts";
 import { firstNumbers, type LimitName } from "./scheme.ts";
 import type { Environment, Setting } from "./setting.ts";
 import type { Truth } from "./truth.ts";
 
-export const DIRECTIONS = ["burst", "saturate", "ahead", "newcomer", "lost", "knower"] as const;
+export const DIRECTIONS = [
+  "burst",
+  "forward",
+  "saturate",
+  "ahead",
+  "newcomer",
+  "lost",
+  "knower",
+] as const;
 export type Direction = (typeof DIRECTIONS)[number];
 
 /** The environment that each is written for. */
 export const ENVIRONMENT_OF: Readonly<Record<Direction, Environment>> = {
   burst: "E0",
+  forward: "E0",
   saturate: "E1",
   ahead: "E1",
   newcomer: "E2",
@@ -39,6 +49,7 @@ interface Asking {
   readonly useMs?: number;
   readonly ttlMs?: number;
   readonly waitMs?: number;
+  readonly key?: string;
 }
 
 function stagehands({ agenda, chance, load, setting }: Stage) {
@@ -53,7 +64,7 @@ function stagehands({ agenda, chance, load, setting }: Stage) {
         amounts: { [limit]: units },
         ttlMs: asking.ttlMs ?? 5_000,
         waitMs: asking.waitMs ?? 100,
-        key: "",
+        key: asking.key ?? "",
         useMs: asking.useMs ?? 100_000,
       });
     },
@@ -86,6 +97,22 @@ const SCHEDULES: Readonly<Record<Direction, (stage: Stage, p: Process, q: Proces
     every(900, 3_000, 400, () => ask(q, "rate", 1, { useMs }));
     for (let i = 0; i < numbers.rate; i++) at(2_900 + i / 8, () => ask(p, "rate", 1, { useMs }));
     every(3_000, 3_500, 4, () => ask(q, "rate", 1, { useMs }));
+  },
+  /**
+   * The wall clock is set ahead by more than keys are remembered, and the process goes on from its journal: for all that
+   * it can tell, that long it was away.
+   */
+  forward(stage, p, q) {
+    const { at, ask, every } = stagehands(stage);
+    let keys = 0;
+    every(200, 3_000, 10, () => ask(p, "month", 1, { useMs: 20, key: `forward${keys++}` }));
+    every(200, 3_000, 100, () => ask(q, "month", 1, { useMs: 20 }));
+    at(1_500, () => {
+      p.host.stepWall(20 * MINUTE);
+      p.isStepped = true;
+      p.unsureUntil = stage.agenda.now() + UNSURE_MS;
+      stage.fleet.crash(p, "journal", 20);
+    });
   },
   /** A saturated rate, and each promoted node's clock is ahead of the last one's. */
   saturate(stage, p, q) {

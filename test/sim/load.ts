@@ -5,6 +5,7 @@
 import type { Amount, Operation, Reserve } from "../../src/core/operation.ts";
 import { isRejection, type Rejection } from "../../src/core/rejection.ts";
 import type { Answer, Denial, Verdict } from "../../src/core/verdict.ts";
+import { GRACE } from "../../src/engine/reservations.ts";
 import type { Call } from "../../src/ports/quota.ts";
 import { aCheck, aCommit, aConsume, anExtend, aRelease, aReserve } from "../support/builders.ts";
 import type { Agenda } from "./agenda.ts";
@@ -239,12 +240,11 @@ export function createLoad({ agenda, chance, setting, truth, fail }: LoadOptions
         owner === member.owner &&
         known.state !== "lost"
       ) {
-        if (answer.reservationId !== known.id) {
-          fail(
-            `I2 ${member.name}: a repeated Reserve was answered ${answer.reservationId || "deny"}, not ${known.id}`,
-          );
-        }
-        return;
+        if (answer.reservationId === known.id) return;
+        if (isAhead(known)) return allowed(member, op, answer);
+        return fail(
+          `I2 ${member.name}: a repeated Reserve was answered ${answer.reservationId || "deny"}, not ${known.id}`,
+        );
       }
       if (!known && member.owner === owner) allowed(member, op, answer);
     });
@@ -336,10 +336,8 @@ export function createLoad({ agenda, chance, setting, truth, fail }: LoadOptions
   /** A settled or lost reservation may be unknown; one that its owner's journal keeps may not. */
   function notThere(member: Member, known: Known, { reason, message }: Rejection): void {
     if (known.owner !== member.owner || known.state === "lost") return void counts.lost++;
-    // A clock that was set ahead by more than the grace takes everything for long over.
-    const isAhead = known.owner.shifted() > known.shiftedThen + 60_000;
     const isOver = known.state === "settled" || known.isCutOff;
-    if (isAhead && (reason === "RESERVATION_EXPIRED" || isOver)) return;
+    if (isAhead(known) && (reason === "RESERVATION_EXPIRED" || isOver)) return;
     fail(`S26 ${member.name}: ${known.id} (${known.state}): ${reason} ${message}`);
   }
 
@@ -394,5 +392,9 @@ export function createLoad({ agenda, chance, setting, truth, fail }: LoadOptions
     },
   };
 }
+
+/** A clock that was set ahead by nearly the grace takes everything for long over, what it remembers as well (S29). */
+const isAhead = ({ owner, shiftedThen }: Known): boolean =>
+  owner.shifted() > shiftedThen + GRACE - 2 * LOADED_MS;
 
 const isGone = (answer: Answer | Rejection | Gone): answer is Gone => typeof answer === "string";
