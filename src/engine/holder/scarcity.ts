@@ -59,7 +59,7 @@ const isVain = (stock: Stock, units: Units, mono: number): boolean =>
   (!stock.dry &&
     stock.quietUntil > mono &&
     units >= stock.quietFrom &&
-    (stock.listedUntil > mono || comesWithTime(stock, mono)) && // (SK5)
+    ((units > stock.shown && stock.listedUntil > mono) || comesWithTime(stock, mono)) && // (SK4, SK5)
     free(stock.lease) < units); // (SK1)
 
 /** No hint tells of it. */

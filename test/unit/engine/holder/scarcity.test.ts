@@ -69,6 +69,13 @@ describe("whoever was refused", () => {
     expect(tried(h, lease, 1_000)).toBe("wait");
   });
 
+  test("SK4: nor does anybody refuse what has come back of a limit that has more than dust", () => {
+    const h = holderWith();
+    const lease = refused(h, 90_000, 80_000);
+    wake(h, lease, 100_000, "another");
+    expect([tried(h, lease, 90_000), tried(h, lease, 110_000)]).toEqual(["wait", "short"]);
+  });
+
   test("SK5: is not silent once an ask was granted: its name is at the store no more", () => {
     const h = holderWith();
     const lease = refused(h, 1_000);
