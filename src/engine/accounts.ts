@@ -97,7 +97,6 @@ export function createAccounts(options: AccountsOptions): Accounts {
     if (spec.key === lease.spec.key && !spentOnce) {
       respec(lease, spec);
       Object.assign(lease, periodsOf(tenant, limit, spec, account.bucket));
-      refresh(lease);
     } else {
       retire(account, spentOnce, now);
       account.lease = newLease(tenant, limit, { spec, bucket: account.bucket }, now);
@@ -141,7 +140,6 @@ export function createAccounts(options: AccountsOptions): Accounts {
     if (held) {
       respec(held, spec);
       held.retired = false;
-      refresh(held);
       return held;
     }
     const shelved = shelf.get(spec.key);
@@ -149,7 +147,6 @@ export function createAccounts(options: AccountsOptions): Accounts {
     if (shelved) {
       respec(shelved.lease, spec);
       shelved.lease.retired = false;
-      refresh(shelved.lease);
       return shelved.lease;
     }
     const periods = periodsOf(tenant, limit, spec, bucket);
