@@ -152,7 +152,8 @@ export interface Reservations {
   tidy(mono: number): void;
 }
 
-const isLive = (one: Reservation | Memory): one is Reservation =>
+/** Open, or expired and in grace. */
+export const isLive = (one: Reservation | Memory): one is Reservation =>
   one.state === "open" || one.state === "expired";
 
 /** Entries of the queue of memories that may be forgotten ones, besides as many as are left. */

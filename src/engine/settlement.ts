@@ -19,7 +19,7 @@ import type { Turn } from "./turn.ts";
 import { recordEnding } from "./ending.ts";
 import type { Now } from "./now.ts";
 import { askedAgain, checkMeters } from "./prepare.ts";
-import type { Hold, Reservation, Settled } from "./reservations.ts";
+import { isLive, type Hold, type Reservation, type Settled } from "./reservations.ts";
 import { newRuling, ruleSuspension, ruleUnits } from "./ruling.ts";
 import type { Standing } from "./standing.ts";
 import { capsAt, verdictOf } from "./verdicts.ts";
@@ -32,9 +32,6 @@ import {
   tallyOf,
   unpackTally,
 } from "./tally.ts";
-
-const isLive = (found: Reservation | Settled): found is Reservation =>
-  found.state === "open" || found.state === "expired";
 
 /** The caller's reservation by its id; another tenant's is unknown (S26). */
 export function findReservation(

@@ -4,6 +4,7 @@ import { readInjectorConfig } from "../../src/adapters/kubernetes/injector-confi
 import type { InjectorConfig } from "../../src/adapters/kubernetes/injector-config.ts";
 import type { Addition } from "../../src/core/inject/patch.ts";
 import type { Json, Namespace, Pod } from "../../src/core/inject/pod.ts";
+import type { Ruling } from "../../src/core/inject/ruling.ts";
 
 export type JsonObject = { readonly [key: string]: Json };
 
@@ -102,3 +103,13 @@ export function applied(object: Json, patch: readonly Addition[]): Json {
 }
 
 const unescaped = (key: string): string => key.replaceAll("~1", "/").replaceAll("~0", "~");
+
+/** What a ruling put the pod into; it is a fault of the test where it is not injected. */
+export function injectedPod(pod: JsonObject, ruling: Ruling): JsonObject {
+  if (ruling.kind !== "injected") throw new Error(JSON.stringify(ruling));
+  return applied(pod, ruling.patch) as JsonObject;
+}
+
+/** Why it was refused, or what became of it. */
+export const problemsOf = (ruling: Ruling): string =>
+  ruling.kind === "refused" ? `${ruling.reason}: ${ruling.problems.join("; ")}` : ruling.kind;

@@ -8,7 +8,7 @@
  */
 import { PATH, SIDECAR, VOLUME } from "./name.ts";
 import type { Container, Json, JsonMembers } from "./pod.ts";
-import { isSame } from "./same.ts";
+import { isObject, isSame } from "./same.ts";
 
 /** Members of a container that decide it. Others may come with any new Kubernetes, and must not refuse a pod then. */
 const DECISIVE = [
@@ -55,9 +55,6 @@ function shown(json: Json | undefined): string {
   const text = JSON.stringify(json);
   return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
 }
-
-const isObject = (json: Json | undefined): json is JsonMembers =>
-  typeof json === "object" && json !== null;
 
 const listOf = (whole: JsonMembers, key: string): readonly JsonMembers[] => {
   const list = whole[key];

@@ -21,7 +21,7 @@ export function isSame(
 
 const NONE: ReadonlySet<string> = new Set();
 
-const isObject = (json: Json | undefined): json is readonly Json[] | JsonMembers =>
+export const isObject = (json: Json | undefined): json is readonly Json[] | JsonMembers =>
   typeof json === "object" && json !== null;
 
 /** A list without elements says no more than one that is not there. */

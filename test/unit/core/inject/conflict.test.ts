@@ -3,11 +3,12 @@ import { describe, expect, test } from "vitest";
 import { rule } from "../../../../src/core/inject/ruling.ts";
 import { readPod } from "../../../../src/adapters/kubernetes/object.ts";
 import {
-  applied,
   configOf,
   namespaceOf,
   podJson,
+  injectedPod,
   podOf,
+  problemsOf,
   type JsonObject,
   type PodParts,
 } from "../../../support/pods.ts";
@@ -15,17 +16,9 @@ import {
 const { injection } = configOf();
 const NAMESPACE = namespaceOf();
 
-function problems(pod: JsonObject): string {
-  const ruling = rule(readPod(pod), NAMESPACE, injection);
-  return ruling.kind === "refused"
-    ? `${ruling.reason}: ${ruling.problems.join("; ")}`
-    : ruling.kind;
-}
-function injected(parts: PodParts = {}): JsonObject {
-  const ruling = rule(podOf(parts), NAMESPACE, injection);
-  if (ruling.kind !== "injected") throw new Error(JSON.stringify(ruling));
-  return applied(podJson(parts), ruling.patch) as JsonObject;
-}
+const problems = (pod: JsonObject): string => problemsOf(rule(readPod(pod), NAMESPACE, injection));
+const injected = (parts: PodParts = {}): JsonObject =>
+  injectedPod(podJson(parts), rule(podOf(parts), NAMESPACE, injection));
 
 type Spec = { readonly [list: string]: readonly JsonObject[] };
 

@@ -2,11 +2,12 @@ import { expect, test } from "vitest";
 import { readPod } from "../../../../src/adapters/kubernetes/object.ts";
 import { rule, type Ruling } from "../../../../src/core/inject/ruling.ts";
 import {
-  applied,
   configOf,
   namespaceOf,
   podJson,
+  injectedPod,
   podOf,
+  problemsOf,
   type JsonObject,
   type PodParts,
 } from "../../../support/pods.ts";
@@ -28,17 +29,11 @@ const ruled = (parts: PodParts, namespace = SILENT, config = injection): Ruling 
   rule(podOf(parts), namespace, config);
 
 function injected(parts: PodParts = {}, namespace = SILENT): Injected {
-  const ruling = ruled(parts, namespace);
-  if (ruling.kind !== "injected") throw new Error(JSON.stringify(ruling));
-  return applied(podJson(parts), ruling.patch) as unknown as Injected;
+  return injectedPod(podJson(parts), ruled(parts, namespace)) as unknown as Injected;
 }
 
-function problems(parts: PodParts, namespace = SILENT): string {
-  const ruling = ruled(parts, namespace);
-  return ruling.kind === "refused"
-    ? `${ruling.reason}: ${ruling.problems.join("; ")}`
-    : ruling.kind;
-}
+const problems = (parts: PodParts, namespace = SILENT): string =>
+  problemsOf(ruled(parts, namespace));
 
 test.each([
   ["true", "enabled", "injected"],
