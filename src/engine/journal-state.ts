@@ -17,7 +17,7 @@ import type { Verdict } from "../core/verdict.ts";
 import { createLease, type Lease } from "./lease.ts";
 import type { Now } from "./now.ts";
 import { GRACE, type Hold, type Memory, type Reservation, type Settled } from "./reservations.ts";
-import { ALLOWED, type Line } from "./tally.ts";
+import { ALLOWED, sharedForm, type Line } from "./tally.ts";
 import type { Placing, Place } from "./watch.ts";
 
 const toWall = (mono: number, now: Now): EpochMs => now.wall + (mono - now.mono);
@@ -172,7 +172,8 @@ export function packMemory(memory: Memory, now: Now): MemoryState {
   const until = toWall(memory.deadline, now);
   const keyed = memory.keys === undefined ? { until } : { until, keys: memory.keys };
   if (memory.state === "lone") return keyed;
-  const { state: end, tenant, statement, meters, units, late, verdict } = memory;
+  const { state: end, tenant, statement, units } = memory;
+  const { meters, late, verdict } = memory.form;
   return {
     ...keyed,
     ...{ end, tenant, statement, meters, units },
@@ -185,11 +186,7 @@ export function unpackMemory(id: string, packed: unknown, now: Now): Memory {
   const state = packed as MemoryState;
   const memory = { id, keys: state.keys, deadline: toMono(state.until, now), slot: -1 };
   if (state.end === undefined) return { ...memory, state: "lone" };
-  const { end, tenant, statement, meters, units, late, verdict } = state as SettledState;
-  return {
-    ...memory,
-    ...{ state: end, tenant, statement, meters, units },
-    late: late ?? false,
-    verdict: verdict ?? ALLOWED,
-  };
+  const { end, tenant, statement, units, meters } = state as SettledState;
+  const form = sharedForm({ meters, late: state.late ?? false, verdict: state.verdict ?? ALLOWED });
+  return { ...memory, ...{ state: end, tenant, statement, form, units } };
 }

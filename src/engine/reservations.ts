@@ -243,7 +243,7 @@ export function createReservations(
     },
     end(reservation, { state, tally, statement = "" }, mono) {
       const { id, tenant, keys } = reservation;
-      const { meters, units, late, verdict } = packTally(tally);
+      const { form, units } = packTally(tally);
       due.remove(reservation);
       leave(reservation);
       keep({
@@ -254,10 +254,8 @@ export function createReservations(
         state,
         tenant,
         statement,
-        meters,
+        form,
         units,
-        late,
-        verdict,
       });
     },
     takeDue: (mono) => due.takeDue(mono),

@@ -85,31 +85,35 @@ export function tallyOf({ lines, countsRequests, late, verdict }: Tallied, all =
   return { meters, units, late, verdict };
 }
 
+/** What many tallies have in common. */
+export type Form = Omit<Tally, "units">;
+
 /** A tally as it is remembered of up to 100,000 reservations: its numbers as text take a third of a list's room. */
-export interface PackedTally extends Omit<Tally, "units"> {
+export interface PackedTally {
+  readonly form: Form;
   readonly units: string;
 }
 
-export const packTally = ({ meters, units, late, verdict }: Tally): PackedTally => ({
-  meters: shared(meters),
-  units: units.join(" "),
-  late,
-  verdict,
+export const packTally = (tally: Tally): PackedTally => ({
+  form: sharedForm(tally),
+  units: tally.units.join(" "),
 });
 
-export const unpackTally = ({ meters, units, late, verdict }: PackedTally): Tally => ({
-  meters,
+export const unpackTally = ({ form, units }: PackedTally): Tally => ({
+  ...form,
   units: units === "" ? [] : units.split(" ").map(Number),
-  late,
-  verdict,
 });
 
-let latest: readonly string[] = [];
+let latest: Form = NO_TALLY;
 
-/** The list of the tally before, if it names the same meters: nearly all of them do. */
-function shared(meters: readonly string[]): readonly string[] {
-  const isSame = meters.length === latest.length && meters.every((one, i) => one === latest[i]);
-  if (!isSame) latest = meters.slice();
+/** The form of the tally before, if it is the same: it nearly always is. */
+export function sharedForm({ meters, late, verdict }: Form): Form {
+  const isSame =
+    late === latest.late &&
+    verdict === latest.verdict &&
+    meters.length === latest.meters.length &&
+    meters.every((one, i) => one === latest.meters[i]);
+  if (!isSame) latest = { meters: meters.slice(), late, verdict };
   return latest;
 }
 

@@ -107,3 +107,12 @@ test("a packed tally unpacks to what it was, to the last unit", () => {
     expect(unpackTally(packTally(tally))).toEqual(tally);
   }
 });
+
+test("packed tallies of the same form share it, and of another do not", () => {
+  const packed = (late: boolean, verdict = rest.verdict) =>
+    packTally(tallyOf({ lines, countsRequests: true, late, verdict })).form;
+  const first = packed(false);
+  expect(packed(false)).toBe(first);
+  const soft = { ...rest.verdict, decision: "allow_with_caps" as const };
+  for (const other of [packed(true), packed(false, soft)]) expect(other).not.toEqual(first);
+});
