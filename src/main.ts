@@ -18,14 +18,14 @@ if (major < 22 || (major === 22 && minor < 12)) {
  * How a sidecar shares two cores and little memory with an agent. The young generation is large enough that
  * few calls are still open when it is cleaned, one thread cleans it (waking four costs more than the work), what
  * seems to live long is not moved to the old one beforehand (a call's objects point at the next call's), and the
- * old one is cleaned when it has grown by three quarters. The compiler in the middle, Maglev, leaves 20 MB behind and
+ * old one is cleaned when it has grown by two fifths. The compiler in the middle, Maglev, leaves 20 MB behind and
  * saves nothing in the long run.
  */
 const HEAP = [
   "--max-semi-space-size=4",
   "--no-parallel-scavenge",
   "--no-allocation-site-pretenuring",
-  "--heap-growing-percent=75",
+  "--heap-growing-percent=40",
   "--no-maglev",
   "--v8-pool-size=1",
 ];
