@@ -29,6 +29,8 @@ export interface Account {
   /** Actuals above what was held for them. */
   excess: number;
   open: number;
+  /** Budgets: of its period, by the wall clock; -Infinity: it has none. */
+  readonly begins: number;
   /** Rates: the ideal bucket. */
   level: number;
   at: number;
@@ -48,6 +50,7 @@ export interface AccountOptions {
   readonly capacity: number;
   /** Rates: units a ms. */
   readonly perMs: number;
+  readonly begins: number;
   readonly now: number;
   readonly idle?: Idle | undefined;
 }
@@ -63,6 +66,7 @@ export const newAccount = ({
   kind,
   capacity,
   perMs,
+  begins,
   now,
   idle,
 }: AccountOptions): Account => ({
@@ -74,6 +78,7 @@ export const newAccount = ({
   overage: 0,
   excess: 0,
   open: 0,
+  begins,
   level: capacity,
   at: now,
   perMs,
@@ -88,6 +93,16 @@ const BOOKED_MS = 500;
 
 export function lossAt(account: Account): void {
   if (account.kind === "rate") account.slack += Math.ceil(account.perMs * BOOKED_MS);
+}
+
+/**
+ * What was spent of it is forgotten: its life is over, or it was spent before its period began, by a clock that was
+ * ahead, and the store has lost it. (Who has no more of it does not keep what the store knew: by its clock it may be over.)
+ */
+export function forget(account: Account): void {
+  account.charged = 0;
+  account.overage = 0;
+  account.excess = 0;
 }
 
 /** An expiry is taken to be so much earlier or later than its process sees it. */

@@ -65,6 +65,9 @@ export interface Node {
   refuses: string;
 }
 
+/** What a store forgets: writes that nobody had confirmed, or all that some shard had. */
+export type Lost = "unconfirmed" | "all";
+
 export interface Executed {
   readonly reply: SyncReply;
   readonly hints: readonly Hint[];
@@ -105,7 +108,7 @@ export interface ClusterOptions {
   readonly replicates: boolean;
   /** After each message; with the ledgers whose life was over when it came. */
   readonly watch: (dead: readonly LedgerSpec[], shard: Shard, message: SyncMessage) => void;
-  readonly lostSomething: () => void;
+  readonly lostSomething: (what: Lost) => void;
   readonly fail: (what: string) => void;
 }
 
@@ -197,7 +200,7 @@ export function createCluster(options: ClusterOptions): Cluster {
         (operation, left) => operation.at + node.lag <= at && left > lost,
       );
       node.alive = false;
-      options.lostSomething();
+      options.lostSomething("unconfirmed");
       agenda.at(downMs, "promote", () => promote(node, data, skew));
     },
     split(ms) {
@@ -205,7 +208,7 @@ export function createCluster(options: ClusterOptions): Cluster {
       const at = Math.min(agenda.now(), node.linkDownSince);
       node.linkDownSince = at;
       old = node;
-      options.lostSomething();
+      options.lostSomething("unconfirmed");
       promote(
         node,
         replicaOf(node, (operation) => operation.at + node.lag <= at),
@@ -218,12 +221,12 @@ export function createCluster(options: ClusterOptions): Cluster {
     },
     isSplit: () => old !== undefined,
     loseShard(uid) {
-      options.lostSomething();
+      options.lostSomething("all");
       perform(primary, { kind: "lose", uid });
     },
     loseAll(downMs) {
       primary.alive = false;
-      options.lostSomething();
+      options.lostSomething("all");
       agenda.at(downMs, "empty store", () => {
         primary = create(new Map<string, Shard>());
       });

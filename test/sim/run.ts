@@ -116,9 +116,7 @@ function createStage({ seed, environment, load, stress, directed, trace }: RunOp
       }
     },
     fail,
-    lostSomething: () => {
-      if (!setting.terms.strict) truth.loss();
-    },
+    lostSomething: (what) => truth.loss(what),
   });
   const agents = createLoad({ agenda, chance: createChance(seed, "load"), setting, truth, fail });
   return { agenda, setting, found, fail, numbers, truth, cluster, load: agents };

@@ -8,6 +8,7 @@ import type { LimitStatus } from "../../src/core/verdict.ts";
 import {
   charge,
   fault,
+  forget,
   hold,
   lossAt,
   newAccount,
@@ -16,6 +17,7 @@ import {
   type Moment,
 } from "./account.ts";
 import type { Agenda } from "./agenda.ts";
+import type { Lost } from "./cluster.ts";
 import { START } from "./host.ts";
 import type { Idle } from "./idle.ts";
 import {
@@ -71,8 +73,7 @@ export interface Truth {
   lose(owner: Owner): void;
   /** The store dropped a ledger whose life was over; true: under an open reservation. */
   purged(name: string): boolean;
-  /** Writes that nobody had confirmed may be lost. */
-  loss(): void;
+  loss(what: Lost): void;
   /** The store's clock went ahead: as much is refilled once more. */
   clockStepped(ms: number): void;
   /** The limits as of a new revision. */
@@ -163,7 +164,10 @@ export function createTruth(options: {
       const perMs = limit === "rate" ? setting.rate.units / 1_000 : 0;
       const capacity = highest[limit];
       const idle = options.idleOf?.(name);
-      account = newAccount({ name, kind: KIND[limit], capacity, perMs, now: agenda.now(), idle });
+      const isPeriod = limit === "month" && setting.periodMs > 0;
+      const begins = isPeriod && resetsAt !== undefined ? resetsAt - setting.periodMs : -Infinity;
+      const kind = KIND[limit];
+      account = newAccount({ name, kind, capacity, perMs, begins, now: agenda.now(), idle });
       accounts.set(name, account);
     }
     asTold.set(told, account);
@@ -329,15 +333,16 @@ export function createTruth(options: {
       tick();
       const account = accounts.get(name);
       if (account?.kind !== "budget") return false; // others are told of by who holds them
-      account.charged = 0;
-      account.overage = 0;
-      account.excess = 0;
+      forget(account);
       return [...live].some(
         ({ state, parts }) => state === "open" && parts.some((part) => part.account === account),
       );
     },
-    loss() {
-      for (const account of accounts.values()) lossAt(account);
+    loss(what) {
+      for (const account of accounts.values()) {
+        if (!setting.terms.strict) lossAt(account);
+        if (what === "all" && account.begins > options.storeTime()) forget(account);
+      }
     },
     clockStepped(ms) {
       for (const account of accounts.values()) account.slack += account.perMs * ms;
