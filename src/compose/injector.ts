@@ -167,6 +167,7 @@ async function assemble(
     http: httpAt,
     async drain() {
       readiness.drain();
+      webhook.drain();
       log.info({ lingerMs: options.lingerMs }, "draining");
       await leadership.stop();
       await new Promise<void>((resolve) => void setTimeout(resolve, options.lingerMs));

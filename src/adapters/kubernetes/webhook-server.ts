@@ -18,6 +18,8 @@ export interface WebhookServer {
   start(host: string, port: number): Promise<number>;
   /** From the next connection on. */
   readonly use: (certificate: ServingCertificate) => void;
+  /** Goes on answering, each connection once more: whoever kept it looks for another server. */
+  drain(): void;
   /** Stops accepting, lets open requests finish. */
   close(): Promise<void>;
 }
@@ -43,6 +45,7 @@ interface Reply {
 }
 
 export function createWebhookServer(options: WebhookOptions): WebhookServer {
+  let isDraining = false;
   const server = createServer(
     {
       minVersion: "TLSv1.2",
@@ -57,7 +60,7 @@ export function createWebhookServer(options: WebhookOptions): WebhookServer {
           options.onFailure(error);
           return { status: 500, body: "the review failed; the injector's log says why\n" };
         })
-        .then((answer) => send(response, answer), options.onFailure);
+        .then((answer) => send(response, answer, isDraining), options.onFailure);
     },
   );
   return {
@@ -73,6 +76,9 @@ export function createWebhookServer(options: WebhookOptions): WebhookServer {
     use: ({ cert, key }) => {
       createSecureContext({ cert, key });
       server.setSecureContext({ cert, key, minVersion: "TLSv1.2" });
+    },
+    drain() {
+      isDraining = true;
     },
     close: () =>
       new Promise((resolve) => {
@@ -111,12 +117,12 @@ async function bounded(request: IncomingMessage): Promise<string | undefined> {
   return Buffer.concat(parts).toString("utf8");
 }
 
-function send(response: ServerResponse, { status, body, type }: Reply): void {
+function send(response: ServerResponse, { status, body, type }: Reply, isLast: boolean): void {
   response.writeHead(status, {
     "content-type": type ?? "text/plain; charset=utf-8",
     "content-length": Buffer.byteLength(body),
     // The rest of a body that was not read would be taken for the next request.
-    ...(status === 200 ? {} : { connection: "close" }),
+    ...(isLast || status !== 200 ? { connection: "close" } : {}),
   });
   response.end(body);
 }

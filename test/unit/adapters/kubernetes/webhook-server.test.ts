@@ -1,4 +1,4 @@
-import { request } from "node:https";
+import { Agent, request } from "node:https";
 import { text as readAll } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { issueAuthority, issueLeaf } from "../../../../src/adapters/kubernetes/certificate.ts";
@@ -53,22 +53,35 @@ function use(): void {
 interface Asked {
   readonly status: number;
   readonly body: string;
+  /** Whether the connection outlives the answer. */
+  readonly isKept: boolean;
 }
 
 /** As the API server asks. */
 function ask(
   body: string,
-  { path = "/mutate", method = "POST", type = "application/json", trusted = ca } = {},
+  {
+    path = "/mutate",
+    method = "POST",
+    type = "application/json",
+    trusted = ca,
+    agent = false as Agent | false,
+  } = {},
 ): Promise<Asked> {
   const { promise, resolve, reject } = Promise.withResolvers<Asked>();
   const sent = request(
     {
-      ...{ host: "127.0.0.1", port, servername: NAME, ca: trusted, agent: false, path, method },
+      ...{ host: "127.0.0.1", port, servername: NAME, ca: trusted, agent, path, method },
       headers: { "content-type": type },
     },
     (response) =>
       void readAll(response).then(
-        (text) => resolve({ status: response.statusCode ?? 0, body: text }),
+        (text) =>
+          resolve({
+            status: response.statusCode ?? 0,
+            body: text,
+            isKept: response.headers.connection === "keep-alive",
+          }),
         reject,
       ),
   );
@@ -188,4 +201,17 @@ test("KC2: a certificate that is replaced is served from the next connection on"
   expect((await ask(review(podJson()))).status).toBe(200);
   await expect(ask(review(podJson()), { trusted: before })).rejects.toThrow(/verify|issuer/i);
   expect((await ask(review(podJson()), { trusted: before + ca })).status).toBe(200);
+});
+
+test("one that drains goes on answering, and lets go of each connection with its answer", async () => {
+  const agent = new Agent({ keepAlive: true });
+  try {
+    expect(await ask(review(podJson()), { agent })).toMatchObject({ status: 200, isKept: true });
+    server.drain();
+    for (let again = 0; again < 2; again += 1) {
+      expect(await ask(review(podJson()), { agent })).toMatchObject({ status: 200, isKept: false });
+    }
+  } finally {
+    agent.destroy();
+  }
 });
