@@ -30,11 +30,13 @@ export function fit(the: Case, standings: readonly Standing[]): Fitted | undefin
   const { asked, now } = the;
   const tight = standings.find((standing) => !roomFor(standing, now));
   if (!tight) return { asked, cutTo: undefined, limit: "" };
-  const { usage } = asked.request;
-  return usage && asked.outputTokens
-    ? fitOutput(the, standings)
-    : fitAmounts(asked, standings, tight, now);
+  if (!asked.request.usage) return fitAmounts(asked, standings, tight, now);
+  return asked.outputTokens ? fitOutput(the, standings) : undefined;
 }
+
+/** Of amounts alone those that were stated are cut, and never `requests`: the price of a call stays what it is. */
+const isCut = ({ request }: Prepared, meter: string): boolean =>
+  meter !== "requests" && request.amounts.some((one) => one.meter === meter);
 
 const roomFor = (standing: Standing, now: Now): boolean =>
   standing.limit.mode !== "enforce" || (!isTooLarge(standing) && fits(standing, now));
@@ -92,14 +94,13 @@ function fitAmounts(
       if (!roomFor(standing, now) && room < 0) return undefined;
       continue;
     }
-    const { meter } = standing.limit;
-    if (room <= 0 || meter === "" || meter === "requests") return undefined;
+    if (room <= 0 || !isCut(asked, standing.limit.meter)) return undefined;
     const candidate = { room: BigInt(room), need: BigInt(standing.need) };
     if (candidate.room * share.need < share.room * candidate.need) share = candidate;
   }
   const cut: Amount[] = [];
   for (const { meter, units } of asked.amounts) {
-    const left = meter === "requests" ? units : Number((BigInt(units) * share.room) / share.need);
+    const left = isCut(asked, meter) ? Number((BigInt(units) * share.room) / share.need) : units;
     if (left === 0 && units > 0) return undefined;
     cut.push({ meter, units: left });
   }
@@ -127,8 +128,7 @@ export function leastOf({ core, asked }: Case, standings: readonly Standing[]): 
     if (least) {
       return isRejection(least) ? standing : { ...standing, need: needAt(standing.limit, least) };
     }
-    const { meter } = standing.limit;
-    const cuttable = meter !== "" && meter !== "requests";
-    return { ...standing, need: cuttable ? Math.min(standing.need, 1) : standing.need };
+    const isLess = !usage && isCut(asked, standing.limit.meter);
+    return { ...standing, need: isLess ? Math.min(standing.need, 1) : standing.need };
   });
 }
