@@ -121,13 +121,43 @@ export function createAccounts(options: AccountsOptions): Accounts {
     spec: LedgerSpec,
     bucket: string,
   ): Periods => ({
-    later: spec.carryDebt ? (n) => specs.later(tenant, limit, spec, n) : undefined,
+    later: spec.family !== "" ? (n) => specs.later(tenant, limit, spec, n) : undefined,
     // What one period leaves to the next is known only when it is over.
     next:
       funds.isShared && isRepeated(spec)
         ? () => specs.at(tenant, limit, bucket, spec.end)
         : undefined,
   });
+
+  function establish(
+    tenant: Tenant,
+    limit: CompiledLimit,
+    place: { readonly spec: LedgerSpec; readonly bucket: string },
+    now: Now,
+  ): Account {
+    const home = homeIn(limit.platform ? booksOf(PLATFORM_UID) : tenant.books, limit);
+    const lease = newLease(tenant, limit, place, now);
+    const { books: owner, generation } = tenant;
+    const account: Account = { bucket: place.bucket, owner, limit, generation, scope: "", lease };
+    home.set(place.bucket, account);
+    owner.live++;
+    live++;
+    tellPlace(account);
+    return account;
+  }
+
+  /** A limit that is again what it was finds what is used of it, also where nobody used what it was in between. */
+  function fromShelf(
+    tenant: Tenant,
+    limit: CompiledLimit,
+    bucket: string,
+    now: Now,
+  ): Account | undefined {
+    if (shelf.size === 0) return undefined;
+    const spec = specs.at(tenant, limit, bucket, now.latest);
+    const isThere = shelf.has(spec.key) && hasRoom(tenant.books, now);
+    return isThere ? establish(tenant, limit, { spec, bucket }, now) : undefined;
+  }
 
   /** The store may know more of it than nothing: carried units, another holder. */
   function newLease(
@@ -202,26 +232,17 @@ export function createAccounts(options: AccountsOptions): Accounts {
   const accounts: Accounts = {
     find(tenant, limit, bucket, now) {
       const account = homeOf(tenant, limit)?.get(bucket);
-      if (account) {
-        renew(account, tenant, limit, now);
-        if (account.lease.spec.family !== "") refresh(account.lease);
-      }
+      if (!account) return fromShelf(tenant, limit, bucket, now);
+      renew(account, tenant, limit, now);
+      if (account.lease.spec.family !== "") refresh(account.lease);
       return account;
     },
     open(tenant, limit, bucket, now) {
       const known = accounts.find(tenant, limit, bucket, now);
       if (known) return known;
       if (!hasRoom(tenant.books, now)) return undefined;
-      const home = homeIn(limit.platform ? booksOf(PLATFORM_UID) : tenant.books, limit);
       const spec = specs.at(tenant, limit, bucket, now.latest);
-      const lease = newLease(tenant, limit, { spec, bucket }, now);
-      const { books: owner, generation } = tenant;
-      const account: Account = { bucket, owner, limit, generation, scope: "", lease };
-      home.set(bucket, account);
-      owner.live++;
-      live++;
-      tellPlace(account);
-      return account;
+      return establish(tenant, limit, { spec, bucket }, now);
     },
     hasRoom,
     spec: (tenant, limit, bucket, now) => specs.at(tenant, limit, bucket, now.latest),

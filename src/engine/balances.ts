@@ -108,6 +108,8 @@ function balanceOf(limit: CompiledLimit, scope: string, lease: Lease, now: Now):
   const spent =
     isRate || spec.kind === "slots" ? 0 : Math.min(settled(lease) + lease.lapsed, MAX_UNITS);
   const local = free(lease);
+  /** Rates: of what is held, less what only expired and stays charged. */
+  const pending = lease.pending - lease.lapsed;
   const remaining = available(lease, now.mono) - spec.overdraft;
   return {
     limit: limit.name,
@@ -115,12 +117,12 @@ function balanceOf(limit: CompiledLimit, scope: string, lease: Lease, now: Now):
     meter: limit.meter,
     limitUnits: view.limit,
     spentUnits: spent,
-    leasedUnits: isRate ? local + lease.pending : leasedOf(lease, spent, remaining),
+    leasedUnits: isRate ? local + pending : leasedOf(lease, spent, remaining),
     remainingUnits: remaining,
     debtUnits: limit.mode === "enforce" ? debt(lease, now.mono) : 0,
     ...(spec.kind === "budget" && spec.end < MAX_UNITS && { resetsAt: spec.end }),
     localAvailableUnits: local,
-    localReservedUnits: isRate ? lease.pending : lease.reserved - lease.lapsed,
+    localReservedUnits: isRate ? pending : lease.reserved - lease.lapsed,
     quarantinedUnits: view.quarantined,
   };
 }

@@ -7,6 +7,7 @@
 import { recordEnding } from "./ending.ts";
 import { giveBack, letGo, paySharesAt, type Share } from "./charge.ts";
 import type { Core } from "./core.ts";
+import type { Units } from "../core/units.ts";
 import { hasTakers } from "./lease.ts";
 import type { Now } from "./now.ts";
 import type { Hold, Reservation } from "./reservations.ts";
@@ -60,13 +61,16 @@ function forgo(core: Core, reservation: Reservation, now: Now): void {
 /** Charges what `on_expiry: charge` kept. */
 function settleLapsed(core: Core, reservation: Reservation): void {
   const shares: Share[] = [];
+  const charged = new Map<string, Units>();
   for (const hold of reservation.holds) {
     if (hold.held === 0) continue;
     unlapse(reservation, hold);
     shares.push({ hold, held: hold.held, covered: 0, beyond: 0, uncharged: 0 });
-    core.telemetry.charged(hold.meter, hold.held);
+    charged.set(hold.meter, Math.max(hold.held, charged.get(hold.meter) ?? 0));
   }
   paySharesAt(core, shares);
+  // Several limits of a meter hold the same units.
+  for (const [meter, units] of charged) core.telemetry.charged(meter, units);
 }
 
 /** A drain settles every open reservation as expiry would (S27), and those in grace as its end would. */

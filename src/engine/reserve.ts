@@ -126,7 +126,7 @@ function admitted(the: Case, op: Reserve, decided: Decided, cut?: Cut): ReserveA
   };
 }
 
-function open(the: Case, { ttlMs, action }: Reserve, decided: Decided): Reservation {
+function open(the: Case, { ttlMs }: Reserve, decided: Decided): Reservation {
   const { core, asked, now } = the;
   const id = core.rng.id();
   const deadline = now.mono + ttlMs;
@@ -138,7 +138,8 @@ function open(the: Case, { ttlMs, action }: Reserve, decided: Decided): Reservat
     uid: asked.tenant.policy.uid,
     tenant: asked.tenant.policy.name,
     subject: asked.subject,
-    action,
+    // With the model that was asked for, which a commit need not name again.
+    action: asked.action,
     lines: withRequests(asked).map(({ meter, units }) => newLine(meter, units)),
     holds,
     circuits,

@@ -73,10 +73,16 @@ const settledOtherwise = (settled: Settled): Rejection =>
       )
     : reject("ALREADY_SETTLED", `the reservation is already ${settled.state}`, "reservation_id");
 
+interface Stated {
+  readonly amounts: readonly Amount[];
+  /** A limit counts dollars, and nobody said what its model costs. */
+  readonly isUnpriced: boolean;
+}
+
 /** What the commit states, its derived meters included. */
-function statedBy(core: Core, reservation: Reservation, op: Commit): readonly Amount[] | Rejection {
+function statedBy(core: Core, reservation: Reservation, op: Commit): Stated | Rejection {
   const { amounts, usage } = op;
-  if (!usage && amounts.length === 0) return amounts;
+  if (!usage && amounts.length === 0) return { amounts, isUnpriced: false };
   const { lines } = reservation;
   const held = (meter: string): boolean => reservedOf(lines, meter) !== undefined;
   const unknownMeter = checkMeters(core, amounts, "amounts", held);
@@ -88,8 +94,7 @@ function statedBy(core: Core, reservation: Reservation, op: Commit): readonly Am
   );
   if (isRejection(derived)) return derived;
   const dollars = reservation.holds.some(({ meter }) => meter === "usd_micros");
-  if (derived.unpriced !== "" && dollars) core.telemetry.unpriced();
-  return derived.amounts;
+  return { amounts: derived.amounts, isUnpriced: derived.unpriced !== "" && dollars };
 }
 
 /** Undefined: it waits for the store, and is decided again in another turn. */
@@ -104,10 +109,10 @@ export function commit(core: Core, turn: Turn, op: Commit): CommitAnswer | Rejec
   rebind(core, found, turn.now);
   const stated = statedBy(core, found, op);
   if (isRejection(stated)) return stated;
-  for (const { meter } of stated) lineOf(found.lines, meter);
+  for (const { meter } of stated.amounts) lineOf(found.lines, meter);
   core.reservations.changed(found);
   const total = (meter: string): Units | undefined =>
-    unitsOf(stated, meter) ?? (op.partial ? undefined : reservedOf(found.lines, meter));
+    unitsOf(stated.amounts, meter) ?? (op.partial ? undefined : reservedOf(found.lines, meter));
   const shares = findShares({ core, turn }, found.holds, total, "refuse");
   if ("lacking" in shares) {
     turn.suspend({ wants: [shares.lacking], ttlMs: 0 });
@@ -116,13 +121,15 @@ export function commit(core: Core, turn: Turn, op: Commit): CommitAnswer | Rejec
   if ("rejectedBy" in shares) return rejectedBy(shares.rejectedBy);
   for (const hold of found.holds) unlapse(found, hold);
   paySharesAt(core, shares);
+  if (stated.isUnpriced) core.telemetry.unpriced();
+  const isListed = (meter: string): boolean => meter !== "requests" || countsRequests(found);
   for (const line of found.lines) {
     const actual = total(line.meter);
     if (actual === undefined) continue;
     line.stated = true;
     line.uncharged += unchargedOf(shares, line.meter);
     const charged = Math.max(line.charged, actual - line.uncharged); // (TA1)
-    core.telemetry.charged(line.meter, charged - line.charged);
+    if (isListed(line.meter)) core.telemetry.charged(line.meter, charged - line.charged);
     line.charged = charged;
   }
   tellOverage(core, shares);
@@ -208,7 +215,8 @@ function standingsNow(
   now: Now,
 ): readonly Standing[] {
   return holds.flatMap(({ limit, bucket, scope }) => {
-    if (limit.rule.shape.kind === "concurrency") return [];
+    const isDropped = !tenant.policy.limits.includes(limit);
+    if (isDropped || limit.rule.shape.kind === "concurrency") return [];
     const account = core.accounts.find(tenant, limit, bucket, now);
     return account ? [{ limit, bucket, scope, need: 0, lease: account.lease }] : [];
   });

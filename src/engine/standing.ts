@@ -102,7 +102,10 @@ export function fits(standing: Standing, now: Now): boolean {
 export function exhausted(standing: Standing, now: Now): Refusal {
   const { lease, need } = standing;
   if (!lease || lease.spec.kind === "budget") {
-    const start = lease && endOf(lease) !== undefined ? startThatFits(lease, need) : undefined;
+    // Of a period that is over nothing comes back.
+    const isOver = lease !== undefined && lease.spec.end <= now.latest;
+    const hasNext = lease && !isOver && endOf(lease) !== undefined;
+    const start = hasNext ? startThatFits(lease, need) : undefined;
     const waitMs = start === undefined ? undefined : start - now.wall;
     return refusalAt(standing, { reason: "BUDGET_EXHAUSTED", waitMs }, now);
   }
@@ -119,12 +122,13 @@ export function exhausted(standing: Standing, now: Now): Refusal {
 
 /**
  * The start of the first period that has room: the next one, unless debt that is carried on takes more than its
- * units. `undefined`: none ever has.
+ * units, or what is carried over has to add up. `undefined`: none ever has.
  */
 function startThatFits({ spec, view, later }: Lease, need: Units): number | undefined {
   const lacking = need - view.nextAvailable;
   if (lacking <= 0) return spec.end;
-  if (!later || need > spec.capacity + spec.overdraft || spec.capacity === 0) return undefined;
+  const most = spec.capacity + spec.overdraft + spec.rollover;
+  if (!later || need > most || spec.capacity === 0) return undefined;
   return later(Math.ceil(lacking / spec.capacity));
 }
 

@@ -109,6 +109,6 @@ export function decision(the: Case, op: OperationName, opinion: Opinion): Verdic
   }
   for (const { refusal } of opinion.ruling.shadow) core.telemetry.shadowDenied(refusal.label);
   const dollars = opinion.standings.some(({ limit }) => limit.meter === "usd_micros");
-  if (asked.unpriced !== "" && dollars) core.telemetry.unpriced();
+  if (asked.unpriced !== "" && dollars && !denial) core.telemetry.unpriced();
   return verdict;
 }
