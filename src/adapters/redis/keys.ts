@@ -28,6 +28,9 @@ export const tagOf = (shard: number): string => `{q${shard}}`;
 export const keyOf = (tag: string, kind: "L" | "X" | "F", key: string): string =>
   `${tag}:${kind}:${encodeKey(key)}`;
 
+/** What the names of all ledgers match, of whatever shard. */
+export const ANY_LEDGER = "{q*}:L:*";
+
 export const metaKey = (tag: string): string => `${tag}:m`;
 
 /** Parts of a key are separated by a zero character, in Redis by a slash (KN1). */

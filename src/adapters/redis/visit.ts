@@ -13,7 +13,7 @@ import { confirmFindings } from "./confirm.ts";
 import { openDeployment, type StoreAccess } from "./deployment.ts";
 import type { Finding } from "./inspection.ts";
 import { createInstallation, ID_KEY } from "./installation.ts";
-import { decodeKey, keyOf, shardOf, tagOf } from "./keys.ts";
+import { ANY_LEDGER, decodeKey, keyOf, shardOf, tagOf } from "./keys.ts";
 import type { Outcome } from "./link.ts";
 import type { Primary } from "./primary.ts";
 import { formatHost, formatStoreUrl } from "./store-url.ts";
@@ -50,6 +50,8 @@ export interface Visit {
   clock(): Promise<number | StoreFault>;
   /** Opens all shards, and waits until they grant. Told what speaks against it; "": nothing. */
   prepare(): Promise<string>;
+  /** Under what anybody's usage is kept, in order. Looks at every key of the store. */
+  uids(): Promise<readonly string[] | StoreFault>;
   /** All ledgers of a tenant by key, or that one; those that nobody uses any more too. */
   ledgers(uid: string, key?: string): Promise<readonly LedgerListing[] | StoreFault>;
   /** Units that are out of quarantine; undefined: there is no such ledger. */
@@ -156,12 +158,21 @@ export async function visitStore(options: VisitOptions): Promise<Visit> {
       if (isBorn && installation.cause() === "") await sleep(BIRTH_MS);
       return installation.cause() ?? "another one prepares it at this moment";
     },
+    async uids() {
+      const found = new Set<string>();
+      for (const primary of topology.primaries()) {
+        const keys = await scan(primary, ANY_LEDGER);
+        if ("fault" in keys) return keys;
+        for (const key of keys) found.add(key.split("\0", 1)[0] ?? "");
+      }
+      return [...found].toSorted();
+    },
     async ledgers(uid, key) {
       const tag = tagOf(shardOf(uid));
       const prefix = keyOf(tag, "L", uid);
       const owner = deployment.ownerOf(prefix);
       if (owner === undefined) return { fault: topology.cause() ?? "no server has this shard" };
-      const keys = key === undefined ? await scan(owner, `${prefix}/*`, tag) : [key];
+      const keys = key === undefined ? await scan(owner, `${prefix}/*`) : [key];
       if ("fault" in keys) return keys;
       const listings: LedgerListing[] = [];
       for (const each of keys) {
@@ -181,11 +192,10 @@ export async function visitStore(options: VisitOptions): Promise<Visit> {
   };
 }
 
-/** Keys of ledgers, in order. */
+/** Keys of ledgers whose names match, in order. */
 async function scan(
   primary: Primary,
   pattern: string,
-  tag: string,
 ): Promise<readonly string[] | StoreFault> {
   const names = new Set<string>();
   let cursor = "0";
@@ -197,7 +207,7 @@ async function scan(
     for (const name of found) names.add(name);
     cursor = next;
   } while (cursor !== "0");
-  return [...names].toSorted().map((name) => decodeKey(name.slice(`${tag}:L:`.length)));
+  return [...names].toSorted().map((name) => decodeKey(name.slice(name.indexOf(":L:") + 3)));
 }
 
 function pairsOf(reply: unknown): ReadonlyMap<string, string> {
