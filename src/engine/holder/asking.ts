@@ -10,8 +10,8 @@ import type { Ticket, Turn, Wait } from "../turn.ts";
 import { heardAt } from "../lease.ts";
 import { arrive } from "./demand.ts";
 import { isRefused } from "./scarcity.ts";
-import { isLost, patience, type HolderState, type Waiting } from "./state.ts";
-import { isLasting, uidOf, type Stock } from "./stock.ts";
+import { isLost, noteTtl, patience, type HolderState, type Waiting } from "./state.ts";
+import { uidOf, type Stock } from "./stock.ts";
 import { fitsHere, isHopeless, isShort } from "./waiters.ts";
 
 /** How soon another try makes sense while the store is lost or slow, ms. */
@@ -32,7 +32,7 @@ export function ask(
     const stock = state.stockOf(lease);
     const units = limit.mode === "enforce" ? need : 0;
     if (!turn.ticket && need > 0) arrive(stock.demand, need, mono);
-    if (isLasting(stock)) stock.longestTtl = Math.max(stock.longestTtl, ttlMs);
+    noteTtl(state, stock, ttlMs);
     if (stock.waits > 0 && units > 0 && !turn.ticket) queues = true;
     if (fitsHere(state, { stock, units }, ttlMs)) continue;
     fits = false;

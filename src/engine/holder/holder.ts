@@ -28,8 +28,8 @@ import { register, resendDue, send, type Part, type Sent } from "./exchange.ts";
 import { countFallback, mayFallBack } from "./fallback.ts";
 import { createLeaseIds, heirOf, newHolder } from "./identity.ts";
 import { endSilence, hearNews } from "./scarcity.ts";
-import { isLost, type HolderState } from "./state.ts";
-import { freeze, isLasting, newStock, ripen, type Stock } from "./stock.ts";
+import { isLost, noteTtl, type HolderState } from "./state.ts";
+import { freeze, newStock, ripen, type Stock } from "./stock.ts";
 import { ask, couldCover, enqueue, look, nextOfWaiters, whyNot } from "./asking.ts";
 import { createStoreClock } from "./store-clock.ts";
 import { createHolderKeeper, nameOf, predecessor, retireAll, succeed } from "./succession.ts";
@@ -234,10 +234,7 @@ export function createHolder(options: HolderOptions): Funds {
     couldCover: (lease, units) => couldCover(state, { stock: stockOf(lease), units }),
     peek: () => undefined,
     touch: (lease) => void state.touched.add(stockOf(lease)),
-    prolong(lease, ttlMs) {
-      const stock = stockOf(lease);
-      if (isLasting(stock)) stock.longestTtl = Math.max(stock.longestTtl, ttlMs);
-    },
+    prolong: (lease, ttlMs) => noteTtl(state, stockOf(lease), ttlMs),
     flush: () => undefined,
     end: pump,
     close(lease) {

@@ -10,7 +10,7 @@ import type { Lease } from "../lease.ts";
 import type { Now } from "../now.ts";
 import type { Ticket } from "../turn.ts";
 import type { Sent } from "./exchange.ts";
-import type { Stock } from "./stock.ts";
+import { isLasting, type Stock } from "./stock.ts";
 import type { StoreClock } from "./store-clock.ts";
 
 /** An operation that lacks units here, and waits for them. A waiter holds nothing. */
@@ -109,3 +109,13 @@ export const mayGive = ({ upSince, isDraining }: HolderState, { heardFor }: Stoc
 /** `ms`, more or less: so that a fleet does not move in step. */
 export const about = ({ rng }: HolderState, ms: number, by: number): number =>
   ms * (1 - by + 2 * by * rng.next());
+
+/** A reservation of this ttl is asked for, or prolonged by it (ST5). */
+export function noteTtl({ now, terms }: HolderState, stock: Stock, ttlMs: DurationMs): void {
+  if (!isLasting(stock)) return;
+  stock.longestTtl = Math.max(stock.longestTtl, ttlMs);
+  const { lately } = stock;
+  if (ttlMs < lately.ttlMs && now.mono - lately.at <= terms.ttlMs) return;
+  lately.ttlMs = ttlMs;
+  lately.at = now.mono;
+}

@@ -8,6 +8,8 @@
  *   ST3  A timed lease (rate, slots, `once`) is spent only before its end, counted from when the request
  *        that renewed it first left. Budgets of a calendar period need no clock but the period's end.
  *   ST4  A reservation on slots or a `once` budget is made only if the store knows that it may live so long.
+ *   ST5  The store keeps them no longer for a dead holder than its reservations could live, but for a little that
+ *        lets the next one begin without asking (S27).
  */
 import type { Closing, SyncBlock, Witness } from "../../core/lease/message.ts";
 import { MAX_UNITS, type Units } from "../../core/units.ts";
@@ -55,6 +57,8 @@ export interface Stock extends Timed {
   takenUntil: number;
   /** Longest ttl of a reservation on it. */
   longestTtl: number;
+  /** The longest that was asked for of late (ST5), and when (mono). */
+  lately: { ttlMs: number; at: number };
   /** Of the spec that the store has heard of. */
   toldVersion: number;
   /** Of what is spent, less what went beyond: so much has left in a message. */
@@ -131,6 +135,7 @@ export const newStock = (lease: Lease, id: string, mono: number): Stock => ({
   coveredUntil: NEVER,
   takenUntil: NEVER,
   longestTtl: 0,
+  lately: { ttlMs: 0, at: NEVER },
   toldVersion: lease.spec.version,
   sentSpent: 0,
   demand: newDemand(mono),
@@ -326,12 +331,17 @@ export function blockOf(stock: Stock, asking: Asking, moment: Moment): SyncBlock
 
 const atMost = (units: number): Units => Math.min(units, MAX_UNITS);
 
-/** How long a reservation here may still be open if this process dies now. */
+/** Part of a lease's time to live within which it is sure to be renewed: a third of it is the rule. */
+const AHEAD = 0.4;
+
+/** How long a reservation here may still be open if this process dies now, or one like those of late (ST5). */
 function openFor(stock: Stock, { mono, ttlMs }: Moment): number {
   if (!isLasting(stock)) return 0;
   let latest = mono;
   for (const { deadline } of stock.lease.takers) latest = Math.max(latest, deadline);
-  const openMs = Math.max(latest - mono, ttlMs + stock.longestTtl);
+  const { ttlMs: asked, at } = stock.lately;
+  const next = mono - at > ttlMs ? 0 : AHEAD * ttlMs + asked;
+  const openMs = Math.max(latest - mono, next);
   return Math.ceil((openMs + 5) / (1 - DRIFT)) + 1;
 }
 

@@ -15,7 +15,7 @@ import type { Units } from "../../core/units.ts";
 import { available, booked, elsewhere, free } from "../lease.ts";
 import { send, type Part } from "./exchange.ts";
 import { isHushed, isRefused, newsAt, noteRefusal } from "./scarcity.ts";
-import { isLost, mayGive, storeTime, type HolderState, type Waiting } from "./state.ts";
+import { isLost, mayGive, noteTtl, storeTime, type HolderState, type Waiting } from "./state.ts";
 import { ahead, giveBack, isBooked, isLasting, isTold, ripen, type Stock } from "./stock.ts";
 
 /** Whether an operation may have these units here and now. */
@@ -155,7 +155,7 @@ function lacks(state: HolderState, { ttlMs }: Waiting, want: Waiting["wants"][nu
   if (!stock.heard) return true;
   if (units > 0 && stock.horizon === 0) return true;
   if (free(stock.lease) < units && isBooked(stock, units)) return false; // it only has to accrue
-  if (isLasting(stock) && units > 0) stock.longestTtl = Math.max(stock.longestTtl, ttlMs);
+  if (units > 0) noteTtl(state, stock, ttlMs);
   return !fitsHere(state, want, ttlMs);
 }
 

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { isRejection, type Rejection } from "../../../../src/core/rejection.ts";
 import type { Answer, Balance, Verdict } from "../../../../src/core/verdict.ts";
-import { aCheck, aCommit, aConsume, aReserve } from "../../../support/builders.ts";
+import { aCheck, aCommit, aConsume, aRelease, aReserve } from "../../../support/builders.ts";
 import { aPolicy } from "../../../support/engine-harness.ts";
 import { fleetOf, type FleetHarness, type Pending } from "../../../support/fleet-harness.ts";
 
@@ -180,6 +180,43 @@ tenants:
     const again = one?.run(aReserve({ ttlMs: 10_000 }));
     fleet.clock.advance(300);
     expect(verdictOf(again).decision).toBe("allow");
+  },
+);
+
+test.each([
+  { case: "brief ones", open: [5_000, 5_000], sooner: 0, withinMs: 15_000 },
+  { case: "long ones", open: [20_000, 20_000], sooner: 0, withinMs: 27_000 },
+  { case: "brief ones after a long one", open: [2_000, 2_000], sooner: 90_000, withinMs: 15_000 },
+])(
+  "ST5, S27: slots of a sidecar that died with $case are back soon after they end",
+  ({ open, sooner, withinMs }) => {
+    const fleet = fleetOf(`
+revision: 1
+tenants:
+  acme: { uid: acme-1, limits: [{ name: slots, concurrency: { max: 2 } }] }
+`);
+    const [one, two] = fleet.replicas;
+    if (sooner > 0) {
+      const first = two?.run(aReserve({ ttlMs: sooner }));
+      fleet.clock.advance(50);
+      const answer = first?.answer;
+      const id = answer && "reservationId" in answer ? answer.reservationId : "";
+      two?.run(aRelease(id));
+      fleet.clock.advance(11_000);
+    }
+    const held = open.map((ttlMs) => two?.run(aReserve({ ttlMs })));
+    fleet.clock.advance(50);
+    expect(held.map((one) => verdictOf(one).decision)).toEqual(["allow", "allow"]);
+    fleet.clock.advance(3_000);
+    fleet.cut(1);
+    const since = fleet.clock.mono();
+    const isBack = (): boolean => {
+      const again = one?.run(aReserve({ ttlMs: 1_000 }));
+      fleet.clock.advance(300);
+      return verdictOf(again).decision === "allow";
+    };
+    while (!isBack() && fleet.clock.mono() - since < 120_000);
+    expect(fleet.clock.mono() - since).toBeLessThan(withinMs);
   },
 );
 
