@@ -25,7 +25,7 @@ export interface StoreParts {
   readonly rng: Rng;
   readonly log: Log;
   readonly timings: Timings;
-  /** Where the figures of the embedded one are to survive. */
+  /** Where the figures of the embedded one are to survive, and a sidecar's leases. */
   readonly journal?: { readonly journal: Journal; readonly recovered: Recovered } | undefined;
   /** In place of the embedded one. */
   readonly store?: LeaseStore | undefined;
@@ -46,12 +46,14 @@ export async function openStore(
 async function openRedis(
   config: RedisStoreConfig,
   label: string,
-  { rng, log, timings }: StoreParts,
+  { rng, log, timings, journal }: StoreParts,
 ): Promise<OpenStore> {
   // Its library takes a tenth of a start, and memory: does without.
   const { createRedisStore } = await import("../adapters/redis/shared-store.ts");
   const terms = { ...DEFAULT_TERMS, strict: config.confirm === "strict" };
-  const store = configured(() => createRedisStore({ ...config, label, terms, log, rng }));
+  const recovered = journal?.recovered;
+  const isHeir = recovered !== undefined && (recovered.of("holder").size > 0 || !recovered.intact);
+  const store = configured(() => createRedisStore({ ...config, label, terms, isHeir, log, rng }));
   const address = describeStore(config);
   const spell = ({ cause }: StoreStatus): string =>
     cause === "" ? address : `${address}: ${cause}`;

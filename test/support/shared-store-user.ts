@@ -70,6 +70,7 @@ export function useStore(address: string, options: StoreUserOptions = {}): Store
     fencing: options.fencing ?? "replid",
     label: "test",
     terms,
+    isHeir: false,
     log,
     rng: createRng(),
   });

@@ -4,8 +4,9 @@
  *
  *   IN1  Shards are born before the id is written: who sees an id may rely on the shards.
  *   IN2  Of several sidecars that find no id, one writes it (SET NX); the others take what it wrote.
- *   IN3  Who knows of an earlier id tells a loss: then shards are born with the long window, in which holders
- *        report what they have. Who never saw one may be the first of all, and waits for the short one.
+ *   IN3  Who knows of an earlier id, or goes on from a journal, tells a loss: then shards are born with the long
+ *        window, in which holders report what they have. Who never saw one may be the first of all, and waits for
+ *        the short one.
  *   IN4  A sidecar with another confirm mode than the fleet's is not served: the mode is part of what makes
  *        grants safe for everybody.
  */
@@ -19,6 +20,8 @@ export const ID_KEY = "imprest:id";
 export interface InstallationOptions {
   readonly confirm: Confirm;
   readonly learnMs: number;
+  /** The process before this one may have seen an id. */
+  readonly isHeir: boolean;
   /** 128 bits, for the id. */
   readonly mint: () => string;
   readonly deployment: Pick<Deployment, "bear" | "askForId">;
@@ -50,7 +53,7 @@ export function createInstallation(options: InstallationOptions): Installation {
 
   /** (IN1, IN2) */
   async function found(): Promise<void> {
-    const windowMs = seen === "" ? BIRTH_MS : options.learnMs; // (IN3)
+    const windowMs = seen === "" && !options.isHeir ? BIRTH_MS : options.learnMs; // (IN3)
     const failure = await deployment.bear(windowMs);
     if (failure !== "") {
       cause = failure;

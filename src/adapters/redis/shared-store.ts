@@ -35,6 +35,8 @@ import { createWatch, type StoreStatus } from "./watch.ts";
 export interface RedisStoreOptions extends StoreAccess {
   readonly label: string;
   readonly terms: LeaseTerms;
+  /** It goes on from what a process before it has left. */
+  readonly isHeir: boolean;
   readonly log: Log;
   readonly rng: Rng;
 }
@@ -76,6 +78,7 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
   const installation = createInstallation({
     confirm: options.confirm,
     learnMs: options.terms.learnMs,
+    isHeir: options.isHeir,
     mint: () => rng.id(),
     deployment,
     onNews: news,

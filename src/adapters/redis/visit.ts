@@ -142,6 +142,7 @@ export async function visitStore(options: VisitOptions): Promise<Visit> {
       const installation = createInstallation({
         confirm,
         learnMs: BIRTH_MS,
+        isHeir: false,
         mint: () => rng.id(),
         deployment,
         onNews: ignore,
@@ -193,10 +194,7 @@ export async function visitStore(options: VisitOptions): Promise<Visit> {
 }
 
 /** Keys of ledgers whose names match, in order. */
-async function scan(
-  primary: Primary,
-  pattern: string,
-): Promise<readonly string[] | StoreFault> {
+async function scan(primary: Primary, pattern: string): Promise<readonly string[] | StoreFault> {
   const names = new Set<string>();
   let cursor = "0";
   do {

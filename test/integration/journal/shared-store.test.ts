@@ -99,3 +99,14 @@ it("what was committed a moment before SIGKILL reaches the store with the next p
   const month = await settledMonth(sidecar.client, spent);
   expect(month).toMatchObject({ quarantinedUnits: 0n, localReservedUnits: 0n });
 });
+
+it("a store that is empty meanwhile is given the time in which the others, too, say what they have (IN3)", async () => {
+  const { reservationId } = await reserve(sidecar.client);
+  await sidecar.client.call("commit", { reservationId, amounts: tokens(100n) });
+  await sidecar.kill();
+  await redis.kill();
+  await redis.restart();
+  await sidecar.start();
+  expect(await sidecar.command.logged("store prepared")).toMatchObject({ windowMs: 12_000 });
+  expect(await settledMonth(sidecar.client, 100n)).toMatchObject({ quarantinedUnits: 0n });
+});

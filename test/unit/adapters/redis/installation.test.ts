@@ -4,12 +4,13 @@ import type { Outcome, Words } from "../../../../src/adapters/redis/link.ts";
 
 const reply = (value: unknown): Outcome => ({ kind: "reply", reply: value });
 
-function setUp({ failure = "", claimed = "OK" as unknown } = {}) {
+function setUp({ failure = "", claimed = "OK" as unknown, isHeir = false } = {}) {
   const did: string[] = [];
   let news = 0;
   const installation = createInstallation({
     confirm: "auto",
     learnMs: 12_000,
+    isHeir,
     mint: () => "nonce",
     deployment: {
       bear(windowMs) {
@@ -58,6 +59,12 @@ describe("the installation", () => {
     await installation.hear(reply(null));
     expect(did[0]).toBe("bear 12000");
     expect(news()).toBe(1);
+  });
+
+  test("IN3: so does who goes on from what another process has left", async () => {
+    const { installation, did } = setUp({ isHeir: true });
+    await installation.hear(reply(null));
+    expect(did[0]).toBe("bear 12000");
   });
 
   test("another id is another data set", async () => {
