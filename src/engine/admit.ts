@@ -8,6 +8,7 @@ import { closedCircuit, letThrough } from "../core/limit/breaker.ts";
 import { countRepeat } from "../core/limit/loop.ts";
 import { DRAINING, isRejection, type Rejection } from "../core/rejection.ts";
 import type { DurationMs } from "../core/time.ts";
+import { isCuttable } from "./best-effort.ts";
 import type { BookedBreaker } from "./books.ts";
 import { isRefused, type Case, type Decided } from "./case.ts";
 import type { Core } from "./core.ts";
@@ -42,7 +43,7 @@ export function decideUnits(the: Case, decided: Decided, ttlMs: DurationMs): Dec
   const { standings, ruling } = decided;
   const outcome = core.funds.ask(standings, turn, ttlMs);
   if (outcome === "wait") {
-    turn.suspend({ wants: wantsOf(standings), ttlMs });
+    turn.suspend({ wants: wantsOf(the, standings), ttlMs });
     return undefined;
   }
   const absent = outcome === "short" ? absentUnits(the, decided, ttlMs) : undefined;
@@ -55,10 +56,12 @@ const neverFits = (found: readonly Standing[]): boolean =>
   found.some((standing) => standing.limit.mode === "enforce" && isTooLarge(standing));
 
 /** What has to be here: the units of enforced limits, of others no more than the store's word. */
-function wantsOf(standings: readonly Standing[]): Want[] {
+function wantsOf({ takesLess = false }: Case, standings: readonly Standing[]): Want[] {
   const wants: Want[] = [];
   for (const { lease, limit, need } of standings) {
-    if (lease) wants.push({ lease, units: limit.mode === "enforce" ? need : 0 });
+    if (!lease) continue;
+    const units = limit.mode === "enforce" ? need : 0;
+    wants.push({ lease, units, takesLess: takesLess && isCuttable(limit.meter) });
   }
   return wants;
 }

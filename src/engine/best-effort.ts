@@ -34,9 +34,12 @@ export function fit(the: Case, standings: readonly Standing[]): Fitted | undefin
   return asked.outputTokens ? fitOutput(the, standings) : undefined;
 }
 
-/** Of amounts alone those that were stated are cut, and never `requests`: the price of a call stays what it is. */
+/** Slots, and calls, are all or nothing. */
+export const isCuttable = (meter: string): boolean => meter !== "" && meter !== "requests";
+
+/** Of amounts alone those that were stated are cut: the price of a call stays what it is. */
 const isCut = ({ request }: Prepared, meter: string): boolean =>
-  meter !== "requests" && request.amounts.some((one) => one.meter === meter);
+  isCuttable(meter) && request.amounts.some((one) => one.meter === meter);
 
 const roomFor = (standing: Standing, now: Now): boolean =>
   standing.limit.mode !== "enforce" || (!isTooLarge(standing) && fits(standing, now));

@@ -12,6 +12,8 @@ export interface Case {
   readonly turn: Turn;
   readonly now: Now;
   readonly asked: Prepared;
+  /** What is asked for has been cut to what is left, and may be cut again. */
+  readonly takesLess?: boolean;
 }
 
 /** How it went: where it stood, and what refused it there. */

@@ -40,7 +40,7 @@ function reserveAll(the: Case, op: Reserve, done: Done<ReserveAnswer>, cut?: Cut
   else done(admitted(the, op, decided, cut));
 }
 
-/** Best effort looks first, and then asks for no more than it saw (S10). */
+/** Best effort looks first, and then asks for no more than it saw; when less is left by then, for that (S10). */
 function reserveBestEffort(the: Case, op: Reserve, done: Done<ReserveAnswer>): void {
   const { core, now } = the;
   if (readsFirst(the)) return;
@@ -55,7 +55,7 @@ function reserveBestEffort(the: Case, op: Reserve, done: Done<ReserveAnswer>): v
   if (fitted) {
     const { cutTo, limit } = fitted;
     const cut = cutTo === undefined ? undefined : { tokens: cutTo, limit };
-    return reserveAll({ ...the, asked: fitted.asked }, op, done, cut);
+    return reserveAll({ ...the, asked: fitted.asked, takesLess: true }, op, done, cut);
   }
   const ruling = newRuling();
   const least = leastOf(the, standings);

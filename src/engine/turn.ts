@@ -30,6 +30,8 @@ export interface Want {
   readonly units: Units;
   /** It must have been heard since (mono). */
   readonly since?: number;
+  /** Fewer would do: it is decided again once it is known that so many are not left. */
+  readonly takesLess?: boolean;
 }
 
 /** What an operation waits for. */

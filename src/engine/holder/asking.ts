@@ -54,11 +54,7 @@ export function enqueue(
   resume: () => void,
 ): void {
   const { mono } = state.now;
-  const wants = needs.wants.map(({ lease, units, since }) => ({
-    stock: state.stockOf(lease),
-    units,
-    since,
-  }));
+  const wants = needs.wants.map(({ lease, ...want }) => ({ stock: state.stockOf(lease), ...want }));
   let retryAt = mono;
   for (const want of wants) {
     want.stock.waits++;

@@ -19,6 +19,8 @@ export interface Waiting {
     readonly stock: Stock;
     readonly units: Units;
     readonly since?: number | undefined;
+    /** (WA6) */
+    readonly takesLess?: boolean | undefined;
   }[];
   readonly ttlMs: DurationMs;
   readonly ticket: Ticket;

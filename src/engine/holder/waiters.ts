@@ -9,6 +9,7 @@
  *   WA3  All ledgers of one shard that a waiter lacks are asked for at once, all or nothing.
  *   WA4  A waiter that cannot go on blocks no other from asking.
  *   WA5  Nobody waits for units that nobody has.
+ *   WA6  Who takes less waits for no more than is left: units that idle elsewhere are others'.
  */
 import { BLOCKS_MAX } from "../../core/lease/well-formed.ts";
 import type { Units } from "../../core/units.ts";
@@ -66,6 +67,7 @@ function goesOn(state: HolderState, waiting: Waiting, blocked: ReadonlySet<Stock
   const { wants, ttlMs, ticket } = waiting;
   const mayPass = waiting.isMine || !wants.some(({ stock }) => blocked.has(stock));
   if (mayPass && wants.every((want) => fitsHere(state, want, ttlMs))) return true;
+  if (waiting.isMine && wants.some((want) => isMoreThanLeft(state, want))) return true;
   const isOver =
     state.now.mono >= ticket.until ||
     ticket.isGone() ||
@@ -91,6 +93,12 @@ export function isHopeless(
   if (!isTold(stock)) return false;
   return units > available(lease, now.mono) + elsewhere(lease);
 }
+
+/** By what the store has just said (WA6). */
+const isMoreThanLeft = (
+  { now }: HolderState,
+  { stock, units, takesLess = false }: Waiting["wants"][number],
+): boolean => takesLess && stock.heard && units > available(stock.lease, now.mono);
 
 /** Somebody has just been refused as much: only a hint, or time, can have changed that. */
 export const isShort = (

@@ -220,6 +220,23 @@ tenants:
   },
 );
 
+test("WA6, S10: best effort takes what is left, though another sidecar has had some since this one heard of it", () => {
+  const fleet = fleetOf(policy(100));
+  const [one, two] = fleet.replicas;
+  const reserve = (replica: typeof one, units: number, bestEffort = false) =>
+    replica?.run(aReserve({ ...dollars(units), bestEffort }));
+  reserve(one, 30);
+  fleet.clock.advance(50);
+  reserve(two, 30);
+  fleet.clock.advance(50);
+  const most = reserve(one, 90, true);
+  fleet.clock.advance(300);
+  expect(verdictOf(most).decision).toBe("allow");
+  const answer = most?.answer;
+  const reserved = answer && "reserved" in answer ? answer.reserved : [];
+  expect(reserved).toEqual([{ meter: "usd_micros", units: 40 }]);
+});
+
 test("S17: an exhausted limit of one tenant costs the others nothing", () => {
   const fleet = fleetOf(`
 revision: 1
