@@ -111,12 +111,16 @@ const given: Wrap = (field) => field.optional();
 const givenOrNull: Wrap = (field) => field.nullable().optional();
 const same: Wrap = (field) => field;
 
-const pattern = text("a pattern or a list of patterns");
-const match = table(
-  z.string(),
-  z.union([pattern, z.array(pattern)], { error: "a pattern or a list of patterns" }),
-  "a mapping from levels to patterns",
-).describe("Which operations: all must match; * and ? are wildcards. Absent: everything.");
+const patternsAllowed = "a pattern or a list of patterns";
+const pattern = text(patternsAllowed);
+const patterns = z.union([pattern, z.array(pattern)], { error: patternsAllowed });
+/** A table has no key that must be there: `same` and `given` say the same of its values. */
+const match = (optional: Wrap) =>
+  table(
+    z.string(),
+    optional === givenOrNull ? patterns.nullable() : patterns,
+    "a mapping from levels to patterns",
+  ).describe("Which operations: all must match; * and ? are wildcards. Absent: everything.");
 const per = list(text("a level"), "a list of levels").describe(
   "A separate bucket for each value of these levels. An operation that lacks one is not counted.",
 );
@@ -156,7 +160,7 @@ function limit(required: Wrap, optional: Wrap) {
     meter: optional(matching(NAME, NAME_ALLOWED)).describe(
       "What is counted: requests, tokens, usd_micros, or one of your own.",
     ),
-    match: optional(match),
+    match: optional(match(optional)),
     per: optional(per),
     rate: optional(
       mapping({ units: required(amount), every: required(duration), burst: optional(amount) }),
@@ -192,7 +196,7 @@ function limit(required: Wrap, optional: Wrap) {
 function breaker(required: Wrap, optional: Wrap) {
   return mapping({
     name: matching(NAME, NAME_ALLOWED),
-    match: optional(match),
+    match: optional(match(optional)),
     per: optional(per),
     errors: required(share),
     of: required(count),
@@ -205,7 +209,7 @@ function breaker(required: Wrap, optional: Wrap) {
 function loop(required: Wrap, optional: Wrap) {
   return mapping({
     name: matching(NAME, NAME_ALLOWED),
-    match: optional(match),
+    match: optional(match(optional)),
     per: optional(per),
     repeats: required(count),
     window: required(duration),
@@ -324,7 +328,8 @@ export const NAMED_PARTS: Readonly<Record<string, z.ZodType>> = {
   decimal,
   mode,
   period,
-  match,
+  match: match(given),
+  matchOverride: match(givenOrNull),
   step,
   actions,
   limit: limit(same, given),

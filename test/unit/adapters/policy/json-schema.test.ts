@@ -32,8 +32,11 @@ describe("the JSON Schema of the policy document", () => {
     expect(accepts(policyText(lines))).toBe(false);
   });
   test("lets a tenant leave out and take away what its plan says", () => {
-    const limits = "[{name: a, budget: {units: 5, rollover: null}, at: null}]";
+    const limits =
+      "[{name: a, budget: {units: 5, rollover: null}, match: {workspace: null}, at: null}]";
     expect(accepts(policyText(`tenants: {acme: {limits: ${limits}}}`))).toBe(true);
     expect(accepts(policyText(`plans: {free: {limits: ${limits}}}`))).toBe(false);
+    const match = "[{name: a, match: {workspace: null}}]";
+    expect(accepts(policyText(`plans: {free: {limits: ${match}}}`))).toBe(false);
   });
 });

@@ -232,6 +232,32 @@ describe("what is said", () => {
   });
 });
 
+describe("null in a tenant's match removes the plan's level", () => {
+  test.each([
+    ["limits", "{name: x, match: {workspace: w, action: llm.*}, meter: m, request: {max: 1}}"],
+    [
+      "breakers",
+      "{name: x, match: {workspace: w, action: llm.*}, errors: 50%, of: 20, window: 1m, open: 30s}",
+    ],
+    ["loops", "{name: x, match: {workspace: w, action: llm.*}, repeats: 5, window: 10m}"],
+  ] as const)("of %s", (rules, rule) => {
+    const plans = `plans: {p: {${rules}: [${rule}]}}\n`;
+    const own = `tenants: {acme: {plan: p, ${rules}: [{name: x, match: {workspace: null}}]}}`;
+    const match = tenantOf(plans + own).rules[rules].map((each) => each.match);
+    expect(match).toEqual([[{ level: "action", patterns: ["llm.*"] }]]);
+  });
+  test.each([
+    ["a plan has nothing to remove from", "plans: {p: {limits: [RULE]}}"],
+    ["the platform has nothing to remove from", "limits: [RULE]"],
+  ])("%s", (_, lines) => {
+    const rule = "{name: x, match: {workspace: null}, meter: m, request: {max: 1}}";
+    const result = parsePolicy(policyText(lines.replace("RULE", rule)));
+    expect(result.ok ? [] : result.problems.map(spellProblem)).toEqual([
+      expect.stringMatching(/match\.workspace .*found null; allowed: a pattern or a list/),
+    ]);
+  });
+});
+
 describe("PV3: no name is special", () => {
   const names = ["__proto__", "constructor", "toString", "hasOwnProperty"];
   test.each(names)("a tenant, a plan and a level named %s are ordinary", (name) => {
