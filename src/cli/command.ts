@@ -29,7 +29,7 @@ export interface Command {
 
 /** What was configured, before it is known to be right. */
 export interface Found<F extends Flags> {
-  /** Without the flags that could not be read. */
+  /** Without the flags of which nothing could be read. */
   readonly values: Partial<Values<F>>;
   /** Names of the flags that somebody gave. */
   readonly given: ReadonlySet<string>;

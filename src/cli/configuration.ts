@@ -24,8 +24,8 @@ export interface Positional {
   readonly help: string;
 }
 
-/** Fields that could not be read are absent from `values`; then there is at least one problem. */
 export interface Configuration {
+  /** Where there is a problem, without the flags of which nothing could be read, and of the others what could be. */
   readonly values: Readonly<Record<string, unknown>>;
   /** Names of the flags that somebody gave, on the command line or in a variable. */
   readonly given: ReadonlySet<string>;
@@ -63,7 +63,7 @@ export function configure(
     if (texts.length > 0) given.add(name);
     const wrong = problems.length;
     const read = readFlag(name, flag, texts, problems);
-    if (problems.length === wrong) values[name] = flag.gather(read);
+    if (problems.length === wrong || read.length > 0) values[name] = flag.gather(read);
   }
   countPositionals(expected, typed, problems);
   return { values, given, positionals: typed.positionals, help: typed.help, problems };
@@ -183,7 +183,12 @@ function readFlag(
     const reading =
       text === "" ? { allowed: flag.placeholder, found: "no value" } : flag.read(text);
     if ("value" in reading) values.push(reading.value);
-    else problems.push({ where, found: reading.found ?? quoted(text), allowed: reading.allowed });
+    else {
+      const { further = [], readable } = reading;
+      for (const { found = quoted(text), allowed } of [reading, ...further])
+        problems.push({ where, found, allowed });
+      if (readable !== undefined) values.push(readable);
+    }
   }
   return values;
 }

@@ -3,10 +3,22 @@
  * lists its flags in a table; parsing, environment variables, errors and `--help` all come from that table.
  */
 
-/** What a text says: a value, or why not. `found` replaces the text in the error where it may hold a secret. */
-export type Reading<T> =
-  | { readonly value: T }
-  | { readonly allowed: string; readonly found?: string };
+/** Why a text says nothing. `found` replaces the text in the error, which may hold a secret or more than is wrong. */
+export interface Refusal {
+  readonly allowed: string;
+  readonly found?: string;
+}
+
+/** What a text says: a value, or why not. */
+export type Reading<T> = { readonly value: T } | (Refusal & Partial<Remainder<T>>);
+
+/** What else there is to a text of several parts, of which one is wrong. */
+interface Remainder<T> {
+  /** Of the other parts that are wrong. */
+  readonly further: readonly Refusal[];
+  /** The parts that are right, for checks that look further. */
+  readonly readable: T;
+}
 export type Reader<T> = (text: string) => Reading<T>;
 
 export interface Flag<T> {

@@ -1,6 +1,7 @@
 /** What the texts of flags mean. Each reader says what is allowed where a text is not. */
 import { allowedWords } from "../core/policy/suggestion.ts";
-import type { Reader, Reading } from "./flag.ts";
+import { quoted } from "./configuration.ts";
+import type { Reader, Refusal } from "./flag.ts";
 
 export const text: Reader<string> = (value) => ({ value });
 
@@ -65,16 +66,20 @@ export const pair =
       : { allowed };
   };
 
-/** Reads each part of a comma-separated list. */
+/** Reads each part of a comma-separated list, and tells each that is wrong. */
 export const listOf =
   <T>(read: Reader<T>): Reader<readonly T[]> =>
   (value) => {
     const values: T[] = [];
-    for (const part of value.split(",")) {
-      const reading: Reading<T> = read(part.trim());
-      if (!("value" in reading))
-        return { allowed: `${reading.allowed}; several are comma-separated` };
-      values.push(reading.value);
+    const wrong: Refusal[] = [];
+    for (const part of value.split(",").map((each) => each.trim())) {
+      const reading = read(part);
+      if ("value" in reading) values.push(reading.value);
+      else {
+        const { found = quoted(part), allowed } = reading;
+        wrong.push({ found, allowed: `${allowed}; several are comma-separated` });
+      }
     }
-    return { value: values };
+    const [first, ...further] = wrong;
+    return first === undefined ? { value: values } : { ...first, further, readable: values };
   };

@@ -68,6 +68,19 @@ describe("numbers, names and lists", () => {
     expect(valueOf(listOf(count(1, 9)), "1,,3")).toBeUndefined();
     expect(valueOf(listOf(count(1, 9)), "1,12")).toBeUndefined();
   });
+
+  it("tell each part of a list that is wrong, and keep those that are right", () => {
+    const allowed = "a whole number from 1 to 9; several are comma-separated";
+    expect(listOf(count(1, 9))("x, 2,,12")).toEqual({
+      found: '"x"',
+      allowed,
+      further: [
+        { found: '""', allowed },
+        { found: '"12"', allowed },
+      ],
+      readable: [2],
+    });
+  });
 });
 
 describe("addresses", () => {

@@ -163,6 +163,24 @@ describe("imprest sidecar", () => {
     expect(read(argv)).toEqual(["--listen, --health, --http: 127.0.0.1:4600 twice | each once"]);
   });
 
+  it("tells each part of a list that is wrong, and what is wrong with those that can be read", () => {
+    const argv = [
+      "--listen",
+      "foo,unix:,0.0.0.0:1,127.0.0.1:99999",
+      "--metrics-tenants",
+      "a b,c/d",
+    ];
+    const told = read(["--policy", "p", ...argv]).map((line) => line.split(" | ")[0]);
+    expect(told).toEqual([
+      '--listen: "foo"',
+      '--listen: "unix:"',
+      '--listen: "127.0.0.1:99999"',
+      '--metrics-tenants: "a b"',
+      '--metrics-tenants: "c/d"',
+      "--listen: 0.0.0.0:1 with --auth none",
+    ]);
+  });
+
   it("has to be told its store inside Kubernetes, memory: included", () => {
     const pod = { KUBERNETES_SERVICE_HOST: "10.96.0.1" };
     expect(read(["--policy", "p"], pod)).toEqual([
