@@ -204,18 +204,22 @@ async function loadPolicy(source: PolicySource, path: string): Promise<PolicyDoc
   throw new ConfigurationError(result.problems.map((one) => `${path}:${describeProblem(one)}`));
 }
 
-/** All of them, or none and a {@link ConfigurationError}. */
+/** All of them, or a {@link ConfigurationError} that tells each that cannot be had. */
 async function listen(config: SidecarConfig, { grpc, http }: Running): Promise<Addresses> {
-  const port = await http.start().catch((cause: unknown) => {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new ConfigurationError([`cannot listen on ${formatAddress(config.http)}: ${why}`]);
-  });
-  try {
-    const addresses = await grpc.start();
-    return { ...addresses, http: formatAddress({ ...config.http, port }) };
-  } catch (error) {
-    throw error instanceof BindError ? new ConfigurationError([error.message]) : error;
+  const [calls, pages] = await Promise.allSettled([grpc.start(), http.start()]);
+  if (calls.status === "fulfilled" && pages.status === "fulfilled") {
+    return { ...calls.value, http: formatAddress({ ...config.http, port: pages.value }) };
   }
+  const problems: string[] = [];
+  if (calls.status === "rejected") {
+    if (!(calls.reason instanceof BindError)) throw calls.reason;
+    problems.push(...calls.reason.problems);
+  }
+  if (pages.status === "rejected") {
+    const why = pages.reason instanceof Error ? pages.reason.message : String(pages.reason);
+    problems.push(`cannot listen on ${formatAddress(config.http)}: ${why}`);
+  }
+  throw new ConfigurationError(problems);
 }
 
 /** Resolves with `work`, and no later than after `ms`; true: the work is done. */

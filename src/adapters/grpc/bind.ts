@@ -5,7 +5,8 @@
  * file is tried first, and replaced only where nobody answers. The permission bits are set by the umask that
  * holds while the file is made, so that there is no moment in which others could connect, or could not.
  */
-import { chmodSync, chownSync, lstatSync, readFileSync, unlinkSync } from "node:fs";
+import { chmodSync, chownSync, lstatSync, unlinkSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { type Server, ServerCredentials } from "@grpc/grpc-js";
 import { formatAddress, type ListenAddress } from "./address.ts";
@@ -13,6 +14,32 @@ import { formatAddress, type ListenAddress } from "./address.ts";
 /** What the operator has to change before the server can start. */
 export class BindError extends Error {
   override readonly name = "BindError";
+  /** At least one; each once. */
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[], options?: ErrorOptions) {
+    super(problems.join("; "), options);
+    this.problems = problems;
+  }
+}
+
+/**
+ * All of them, and what is wrong with any of them by one {@link BindError}. One after the other: the umask of a
+ * socket must not leak into another's.
+ */
+export async function bindAll<T>(attempts: readonly (() => Promise<T>)[]): Promise<readonly T[]> {
+  const done: T[] = [];
+  const problems = new Set<string>();
+  for (const attempt of attempts) {
+    try {
+      done.push(await attempt());
+    } catch (error) {
+      if (!(error instanceof BindError)) throw error;
+      for (const problem of error.problems) problems.add(problem);
+    }
+  }
+  if (problems.size > 0) throw new BindError([...problems]);
+  return done;
 }
 
 export interface SocketRights {
@@ -41,7 +68,7 @@ function bindText(server: Server, text: string): Promise<number> {
     const failed = (cause: Error): void => {
       const inUse = cause.message.includes("EADDRINUSE");
       const why = inUse ? "the address is in use" : cause.message;
-      reject(new BindError(`cannot listen on ${text}: ${why}`, { cause }));
+      reject(new BindError([`cannot listen on ${text}: ${why}`], { cause }));
     };
     try {
       server.bindAsync(text, ServerCredentials.createInsecure(), (error, port) => {
@@ -55,35 +82,45 @@ function bindText(server: Server, text: string): Promise<number> {
 }
 
 async function bindSocket(server: Server, path: string, rights: SocketRights): Promise<void> {
-  const text = `unix:${path}`;
-  const gid = rights.group === "" ? undefined : groupId(rights.group);
-  await removeStale(path);
-  // Where the group is yet to be set, nobody else may connect until it is.
-  const madeWith = gid === undefined ? rights.mode : rights.mode & 0o700;
-  const before = process.umask(~madeWith & 0o777);
-  try {
-    await bindText(server, text);
-  } finally {
-    process.umask(before);
-  }
+  let gid: number | undefined;
+  await bindAll([
+    () => makeSocket(server, path, rights),
+    async () => void (gid = await groupId(rights.group)),
+  ]);
   if (gid === undefined) return;
   try {
     chownSync(path, -1, gid);
     chmodSync(path, rights.mode);
   } catch (cause) {
-    throw new BindError(`cannot give ${text} to the group ${rights.group}`, { cause });
+    throw new BindError([`cannot give unix:${path} to the group ${rights.group}`], { cause });
+  }
+}
+
+async function makeSocket(
+  server: Server,
+  path: string,
+  { mode, group }: SocketRights,
+): Promise<void> {
+  await removeStale(path);
+  // Where the group is yet to be set, nobody else may connect until it is.
+  const madeWith = group === "" ? mode : mode & 0o700;
+  const before = process.umask(~madeWith & 0o777);
+  try {
+    await bindText(server, `unix:${path}`);
+  } finally {
+    process.umask(before);
   }
 }
 
 async function removeStale(path: string): Promise<void> {
   const stat = lstatSync(path, { throwIfNoEntry: false });
   if (stat === undefined) return;
-  if (!stat.isSocket()) throw new BindError(`unix:${path} exists and is no socket`);
-  if (await isAnswered(path)) throw new BindError(`a live process listens on unix:${path}`);
+  if (!stat.isSocket()) throw new BindError([`unix:${path} exists and is no socket`]);
+  if (await isAnswered(path)) throw new BindError([`a live process listens on unix:${path}`]);
   try {
     unlinkSync(path);
   } catch (cause) {
-    throw new BindError(`cannot replace the stale socket unix:${path}`, { cause });
+    throw new BindError([`cannot replace the stale socket unix:${path}`], { cause });
   }
 }
 
@@ -102,10 +139,15 @@ function isAnswered(path: string): Promise<boolean> {
 }
 
 /** Node resolves group names only for setgid. */
-function groupId(group: string): number {
+async function groupId(group: string): Promise<number | undefined> {
+  if (group === "") return undefined;
   if (/^[0-9]{1,9}$/.test(group)) return Number(group);
-  const lines = readFileSync("/etc/group", "utf8").split("\n");
-  const fields = lines.map((line) => line.split(":")).find(([name]) => name === group);
-  if (fields === undefined) throw new BindError(`there is no group ${group} in /etc/group`);
+  // An image need not have the file.
+  const text = await readFile("/etc/group", "utf8").catch(() => "");
+  const fields = text
+    .split("\n")
+    .map((line) => line.split(":"))
+    .find(([name]) => name === group);
+  if (fields === undefined) throw new BindError([`there is no group ${group} in /etc/group`]);
   return Number(fields[2]);
 }

@@ -18,7 +18,7 @@ import type { Log } from "../../ports/log.ts";
 import type { Quota } from "../../ports/quota.ts";
 import type { Timings } from "../../ports/telemetry.ts";
 import { formatAddress, type ListenAddress, type TcpAddress } from "./address.ts";
-import { bind, type SocketRights } from "./bind.ts";
+import { bind, bindAll, type SocketRights } from "./bind.ts";
 import { createGate } from "./gate.ts";
 import { createHealth } from "./health.ts";
 import { addReflection } from "./reflection.ts";
@@ -101,11 +101,12 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
   return {
     async start() {
       try {
-        const listen: string[] = [];
-        // One after the other: the umask of a socket must not leak into another's.
-        for (const address of options.listen) listen.push(await bindTo(main, address));
+        const addresses = await bindAll([
+          ...options.listen.map((address) => () => bindTo(main, address)),
+          () => bindTo(probes, options.health),
+        ]);
         forgetEndedStreams(main);
-        return { listen, health: await bindTo(probes, options.health) };
+        return { listen: addresses.slice(0, -1), health: addresses.at(-1) ?? "" };
       } catch (error) {
         await close();
         throw error;

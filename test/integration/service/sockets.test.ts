@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmod, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
-import { connect, createServer } from "node:net";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Server } from "@grpc/grpc-js";
@@ -101,6 +101,33 @@ test("an address in use is a configuration error, and nothing keeps listening", 
     await expect(stat(path)).rejects.toThrow("ENOENT");
   }
   await new Promise((resolve) => taken.close(resolve));
+});
+
+test("every address and group that cannot be had is told at once, and nothing keeps listening", async () => {
+  const servers = [createServer(), createServer()];
+  const ports: number[] = [];
+  for (const each of servers) {
+    await once(each.listen(0, "127.0.0.1"), "listening");
+    ports.push((each.address() as AddressInfo).port);
+  }
+  await writeFile(join(folder, "file"), "");
+  const tcp = (port = 0) => ({ kind: "tcp", host: "127.0.0.1", port }) as const;
+  const error: unknown = await startSidecar(POLICY, {
+    listen: [{ kind: "unix", path }, tcp(ports[0]), { kind: "unix", path: join(folder, "file") }],
+    socketGroup: "no-such-group",
+    health: tcp(ports[0]),
+    http: tcp(ports[1]),
+  }).catch((caught: unknown) => caught);
+  expect(error).toBeInstanceOf(ConfigurationError);
+  const { problems } = error as ConfigurationError;
+  expect(problems).toEqual([
+    "there is no group no-such-group in /etc/group",
+    `cannot listen on 127.0.0.1:${ports[0]}: the address is in use`,
+    `unix:${join(folder, "file")} exists and is no socket`,
+    expect.stringContaining(`cannot listen on 127.0.0.1:${ports[1]}: `),
+  ]);
+  await expect(stat(path)).rejects.toThrow("ENOENT");
+  await Promise.all(servers.map((each) => new Promise((resolve) => each.close(resolve))));
 });
 
 test("a policy with errors is a configuration error with all of them", async () => {
