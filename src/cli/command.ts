@@ -23,6 +23,8 @@ export interface Command {
   readonly exits: Exits;
   /** What no single flag can tell is wrong. */
   check(found: Found<Flags>): readonly Problem[];
+  /** What is wrong with the files that the flags name, a line each. Asked where flags are wrong: `run` tells it otherwise. */
+  inspect(found: Found<Flags>): Promise<readonly string[]>;
   /** Every flag has been read and checked. Resolves with the exit status. */
   run(host: Host, input: Input<Flags>): Promise<number>;
 }
@@ -50,17 +52,19 @@ export interface CommandParts<F extends Flags> {
   readonly examples: readonly Example[];
   readonly exits: Exits;
   readonly check?: (found: Found<F>) => readonly Problem[];
+  readonly inspect?: (found: Found<F>) => Promise<readonly string[]>;
   readonly run: (host: Host, input: Input<F>) => Promise<number>;
 }
 
 /** Ties `run` to the types of the command's own flags. */
 export function defineCommand<F extends Flags>(parts: CommandParts<F>): Command {
-  const { check, run } = parts;
+  const { check, inspect, run } = parts;
   return {
     positionals: [],
     ...parts,
     // The values were read with this very table, so they have its types.
     check: (found) => check?.(found as Found<F>) ?? [],
+    inspect: (found) => inspect?.(found as Found<F>) ?? Promise.resolve([]),
     run: (host, input) => run(host, input as Input<F>),
   };
 }

@@ -1,6 +1,6 @@
 /** Finds the subcommand, reads its configuration, runs it. Each command's module is imported only when meant. */
 import type { Command } from "./command.ts";
-import { configure, quoted, type Problem } from "./configuration.ts";
+import { configure, quoted } from "./configuration.ts";
 import { commandHelp, groupHelp, type Summary } from "./help.ts";
 import type { Host } from "./host.ts";
 import { allowedWords } from "../core/policy/suggestion.ts";
@@ -160,15 +160,19 @@ async function start(host: Host, command: Command, argv: readonly string[]): Pro
     host.stdout.write(commandHelp(command));
     return 0;
   }
-  const problems = [...found.problems, ...command.check({ ...found, env: host.env })];
-  if (problems.length > 0) return refuse(host, command.name, problems);
-  return command.run(host, found);
+  const seen = { ...found, env: host.env };
+  const problems = [...found.problems, ...command.check(seen)];
+  if (problems.length === 0) return command.run(host, found);
+  return refuse(host, command.name, [
+    ...problems.map(
+      ({ where, found: what, allowed }) => `${where}: found ${what}; allowed: ${allowed}`,
+    ),
+    ...(await command.inspect(seen)),
+  ]);
 }
 
-function refuse(host: Host, name: string, problems: readonly Problem[]): number {
-  const lines = problems.map(
-    ({ where, found, allowed }) => `  ${where}: found ${found}; allowed: ${allowed}\n`,
-  );
+function refuse(host: Host, name: string, problems: readonly string[]): number {
+  const lines = problems.map((problem) => `  ${problem}\n`);
   const title =
     problems.length === 1 ? "a configuration error" : `${problems.length} configuration errors`;
   host.stderr.write(

@@ -150,6 +150,14 @@ function check({ values, given, env }: Found<typeof FLAGS>): readonly Problem[] 
   return [...problems, ...checkStore(values)];
 }
 
+/** The files that are named beside flags that are wrong. */
+async function inspect({ values }: Found<typeof FLAGS>): Promise<readonly string[]> {
+  const { fileFaults } = await import("../compose/preflight.ts");
+  const { policy, store, "store-password-file": storePasswordFile, journal } = values;
+  if (store === "memory:") return fileFaults({ policy, journal });
+  return fileFaults({ policy, journal, storeUrl: store, storePasswordFile });
+}
+
 /** What the flags say, in the words of the composition. */
 export const sidecarConfig = (
   values: SidecarValues,
@@ -204,6 +212,7 @@ export const sidecar: Command = defineCommand({
     "Answers Check, Reserve and Commit next to an agent until a signal ends it. memory: keeps every unit in this process: right for one replica, development and tests. A fleet shares its limits through Redis.",
   flags: FLAGS,
   check,
+  inspect,
   exits: {
     0: "drained after SIGTERM or SIGINT",
     1: "anything else, a defect included",

@@ -13,7 +13,6 @@ import { createClock } from "../adapters/system/clock.ts";
 import { createRng } from "../adapters/system/rng.ts";
 import { createMetrics, type Metrics } from "../adapters/telemetry/metrics.ts";
 import { formatAddress } from "../adapters/grpc/address.ts";
-import type { PolicyDocument } from "../core/policy/document.ts";
 import type { DurationMs } from "../core/time.ts";
 import { createEngine, type Engine } from "../engine/driver.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -24,8 +23,9 @@ import type { Rng } from "../ports/rng.ts";
 import { readDescriptorSet } from "./descriptors.ts";
 import { heapBounds, type HeapBounds } from "./heap-bounds.ts";
 import { openConfiguredJournal } from "./journal.ts";
+import { loadConfigured } from "./preflight.ts";
 import { createReadiness, type Readiness } from "./readiness.ts";
-import { createReloader, describeProblem } from "./reloader.ts";
+import { createReloader } from "./reloader.ts";
 import { ConfigurationError, type SidecarConfig } from "./sidecar-config.ts";
 import { openStore, type OpenStore } from "./store.ts";
 import { describeStore } from "./store-config.ts";
@@ -127,7 +127,7 @@ async function assemble(
   const rng = deps.rng ?? createRng();
   const revisionRequired = config.store.kind !== "memory";
   const source = deps.source ?? createFilePolicySource(config.policy, { clock, revisionRequired });
-  const document = await loadPolicy(source, config.policy);
+  const document = await loadConfigured(config, source);
   const { version, metricsTenants, waitMs } = config;
   const metrics = createMetrics({ version, tenants: metricsTenants });
   const { telemetry, timings } = metrics;
@@ -193,15 +193,6 @@ async function dismantle(running: Running): Promise<void> {
   engine.stop();
   await store.close();
   await journal?.journal.close();
-}
-
-async function loadPolicy(source: PolicySource, path: string): Promise<PolicyDocument> {
-  const result = await source.load().catch((cause: unknown) => {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new ConfigurationError([`the policy ${path} cannot be read: ${why}`]);
-  });
-  if (result.ok) return result.document;
-  throw new ConfigurationError(result.problems.map((one) => `${path}:${describeProblem(one)}`));
 }
 
 /** All of them, or a {@link ConfigurationError} that tells each that cannot be had. */

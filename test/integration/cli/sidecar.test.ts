@@ -176,6 +176,33 @@ describe("imprest sidecar exits 2 and starts nothing where", () => {
     expect(existsSync(socket())).toBe(false);
   });
 
+  it("flags, policy, password and journal are all wrong, and tells all of it", async () => {
+    const policy = join(folder, "p.yaml");
+    await writeFile(policy, "apiVersion: imprest.dev/v1\nkind: Policy\nmode: off\nrevison: 1\n");
+    await writeFile(join(folder, "file"), "");
+    const files = ["--policy", policy, "--journal", join(folder, "file/j")];
+    const store = ["--store", "redis://h", "--store-password-file", join(folder, "none")];
+    for (const wrong of [["--listen", "foo"], []]) {
+      const { status, stdout, stderr } = await typeCommand(quiet(...files, ...store, ...wrong));
+      expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
+      for (const said of [
+        ...wrong.slice(1).map((text) => `--listen: found "${text}"; allowed: `),
+        `${policy}:3:7 mode: found `,
+        `${policy}:4:1 revison: found `,
+        "--store: ENOENT",
+        "--journal: the journal ",
+      ]) {
+        expect(stderr).toContain(`  ${said}`);
+      }
+    }
+    const { status, stderr } = await typeCommand(
+      quiet("--policy", join(folder, "none.yaml"), "--listen", "foo"),
+    );
+    expect(status).toBe(2);
+    expect(stderr).toContain("2 configuration errors");
+    expect(stderr).toContain("none.yaml cannot be read: ENOENT");
+  });
+
   it.each(["--listen", "--health", "--http"])("an address of %s is in use", async (flag) => {
     const other = createServer().listen(0, "127.0.0.1");
     await once(other, "listening");
