@@ -6,6 +6,7 @@ import {
   type Subject,
 } from "../gen/imprest/v1/quota.ts";
 import { showReleased } from "./answer.ts";
+import { CallError } from "./call-error.ts";
 import type { QuotaConnection, Reply } from "./client.ts";
 import { defineCommand, type Command } from "./command.ts";
 import { CALL_EXITS, checkConnection, CONNECTION_FLAGS, withSidecar } from "./connection.ts";
@@ -43,28 +44,38 @@ export const reservations: Command = defineCommand({
     withSidecar(host, "reservations", values, async (connection) => {
       const ink = inkFor(host);
       const size = values["page-size"];
-      let pageToken = values["page-token"] ?? "";
+      const from = values["page-token"] ?? "";
+      let isFirst = true;
+      let next = "";
       // Without a page size all pages are shown; with --json each is a line of its own.
-      for (let isFirst = true; ; isFirst = false) {
-        const reply = await page(connection, subjectOf(values), size ?? PAGE_MAX, pageToken);
+      for await (const reply of pages(connection, subjectOf(values), size ?? PAGE_MAX, from)) {
         const { reservations: listed, nextPageToken } = reply.message;
         if (values.json) host.stdout.write(`${await reply.json()}\n`);
         else if (isFirst || listed.length > 0) host.stdout.write(reservationTable(listed, ink));
-        pageToken = nextPageToken;
-        if (pageToken === "" || size !== undefined) break;
+        isFirst = false;
+        next = nextPageToken;
+        if (size !== undefined) break;
       }
-      if (pageToken !== "" && !values.json) host.stdout.write(`more: --page-token ${pageToken}\n`);
+      if (next !== "" && !values.json) host.stdout.write(`more: --page-token ${next}\n`);
       return 0;
     }),
 });
 
-const page = (
+/** The pages after the one that `from` ends, asked for one by one. */
+async function* pages(
   connection: QuotaConnection,
   subject: Subject,
   pageSize: number,
-  pageToken: string,
-): Promise<Reply<ListReservationsResponse>> =>
-  connection.call(Service.listReservations, { subject, pageSize, pageToken });
+  from: string,
+): AsyncGenerator<Reply<ListReservationsResponse>> {
+  let pageToken = from;
+  do {
+    const request = { subject, pageSize, pageToken };
+    const reply = await connection.call(Service.listReservations, request);
+    yield reply;
+    pageToken = reply.message.nextPageToken;
+  } while (pageToken !== "");
+}
 
 /** "workflow:chat/run:r-7": as in a limit's scope, without the tenant. */
 function spellSubject(subject: Subject | undefined): string {
@@ -96,12 +107,25 @@ function reservationTable(listed: readonly Reservation[], ink: Ink): string {
   );
 }
 
+/**
+ * Whoever named the tenant does not mean another one's reservation, though its id alone would do: Release takes no
+ * tenant. Throws what the sidecar says of an id that it does not know.
+ */
+async function findOpen(connection: QuotaConnection, tenant: string, id: string): Promise<void> {
+  const subject = subjectOf({ tenant, subject: [] });
+  for await (const { message } of pages(connection, subject, PAGE_MAX, "")) {
+    if (message.reservations.some(({ reservationId }) => reservationId === id)) return;
+  }
+  const words = "no reservation of this id is known to this sidecar";
+  throw new CallError("NOT_FOUND", `NOT_FOUND RESERVATION_UNKNOWN: ${words}`);
+}
+
 export const reservationsRelease: Command = defineCommand({
   name: "reservations release",
   about: "Gives an open reservation back unused, for a caller that will not do it any more.",
   positionals: [{ name: "ID", help: "the reservation, as `imprest reservations` lists it" }],
   flags: {
-    tenant: SUBJECT_FLAGS.tenant,
+    tenant: optional("T", "Only where it is an open one of this tenant.", text),
     reason: optional("TEXT", "Why, for the record.", text),
     ...CONNECTION_FLAGS,
   },
@@ -115,6 +139,7 @@ export const reservationsRelease: Command = defineCommand({
   ],
   run: (host, { values, positionals: [reservationId = ""] }) =>
     withSidecar(host, "reservations release", values, async (connection) => {
+      if (values.tenant !== undefined) await findOpen(connection, values.tenant, reservationId);
       const request = { reservationId, idempotencyKey: "", reason: values.reason ?? "" };
       const reply = await connection.call(Service.release, request);
       host.stdout.write(

@@ -165,11 +165,19 @@ describe("imprest reservations", () => {
       "release",
       ReleaseResponse.fromPartial({ released: [{ meter: "tokens", units: 5n }] }),
     );
+    server.answer("listReservations", (request) =>
+      (request as ListReservationsRequest).pageToken === "" ? page("R0", "t2") : page("R1", ""),
+    );
     const words = ["reservations", "release", "R1", "--tenant", "acme", "--reason", "gone"];
     const { status: exit, stdout } = await type(words);
     expect(exit).toBe(0);
     expect(stdout).toBe("RELEASED\n  released  5 tokens\n");
-    expect(server.asked[0]?.request).toMatchObject({ reservationId: "R1", reason: "gone" });
+    const asked = server.asked.map(({ request }) => request);
+    expect(asked).toMatchObject([
+      { subject: { tenant: "acme" }, pageToken: "" },
+      { subject: { tenant: "acme" }, pageToken: "t2" },
+      { reservationId: "R1", reason: "gone" },
+    ]);
   });
 });
 

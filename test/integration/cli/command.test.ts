@@ -78,6 +78,12 @@ describe("a reservation by hand", () => {
     expect(released.released).toContainEqual({ meter: "usd_micros", units: "12500" });
     const listed = await type("reservations --tenant b");
     expect(listed.stdout).toContain(second.reservationId);
+    const others = await type(`reservations release ${second.reservationId} --tenant a`);
+    const unknown = await type("reservations release nobodys");
+    expect(others).toEqual(unknown);
+    expect(others.status).toBe(1);
+    expect(others.stderr).toContain("NOT_FOUND RESERVATION_UNKNOWN: ");
+    expect((await type("reservations --tenant b")).stdout).toContain(second.reservationId);
     const byHand = await type(`reservations release ${second.reservationId} --tenant b`);
     expect(byHand.status).toBe(0);
     expect((await type("reservations --tenant b")).stdout).toBe("No open reservation.\n");
