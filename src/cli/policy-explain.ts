@@ -138,9 +138,9 @@ export const policyExplain: Command = defineCommand({
     },
   ],
   async run(host, { values, positionals: [file = ""] }) {
-    const bytes = await readPolicyFile(host, file);
-    if (bytes === undefined) return EXIT_UNREADABLE;
-    const result = parsePolicyBytes(bytes);
+    const read = await readPolicyFile(host, file);
+    if (read === undefined) return EXIT_UNREADABLE;
+    const result = read.ok ? parsePolicyBytes(read.bytes) : read;
     if (!result.ok) {
       host.stderr.write(`${result.problems.map(spellProblem).join("\n")}\n`);
       return EXIT_PROBLEMS;

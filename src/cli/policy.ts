@@ -1,6 +1,6 @@
 /** `imprest policy validate`: every problem of a document at once. */
 import { readFile, stat } from "node:fs/promises";
-import { LARGEST_POLICY } from "../adapters/policy/content.ts";
+import { LARGEST_POLICY, tooLarge } from "../adapters/policy/content.ts";
 import { encodePolicy, versionOf } from "../adapters/policy/parse.ts";
 import type { PolicyProblem } from "../ports/policy-source.ts";
 import { defineCommand, type Command } from "./command.ts";
@@ -11,13 +11,18 @@ import { onOneLine } from "./ink.ts";
 export const EXIT_PROBLEMS = 1;
 export const EXIT_UNREADABLE = 2;
 
-/** The bytes of a policy file; `undefined`, with the reason on standard error, where it cannot be read. */
-export async function readPolicyFile(host: Host, file: string): Promise<Uint8Array | undefined> {
+export type PolicyFile =
+  | { readonly ok: true; readonly bytes: Uint8Array; readonly version: string }
+  | ReturnType<typeof tooLarge>;
+
+/** A policy file that may be parsed; `undefined`, with the reason on standard error, where it cannot be read. */
+export async function readPolicyFile(host: Host, file: string): Promise<PolicyFile | undefined> {
   try {
     // The size is looked at first, so that a wrong path does not fill the memory.
     const { size } = await stat(file);
-    if (size > LARGEST_POLICY) return new Uint8Array(LARGEST_POLICY + 1);
-    return await readFile(file);
+    if (size > LARGEST_POLICY) return tooLarge(size);
+    const bytes = await readFile(file);
+    return { ok: true, bytes, version: versionOf(bytes) };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     host.stderr.write(`imprest policy: ${onOneLine(file)} cannot be read: ${onOneLine(reason)}\n`);
@@ -44,10 +49,11 @@ export const policyValidate: Command = defineCommand({
     { line: "imprest policy validate policy.yaml --json", says: "The same for a CI job to read." },
   ],
   async run(host, { values, positionals: [file = ""] }) {
-    const bytes = await readPolicyFile(host, file);
-    if (bytes === undefined) return EXIT_UNREADABLE;
-    const version = versionOf(bytes);
-    const result = encodePolicy(bytes, version);
+    const read = await readPolicyFile(host, file);
+    if (read === undefined) return EXIT_UNREADABLE;
+    // One that is too large is not read, and has no version.
+    const version = read.ok ? read.version : undefined;
+    const result = read.ok ? encodePolicy(read.bytes, read.version) : read;
     if (!result.ok) {
       const { problems } = result;
       const lines = values.json

@@ -1,7 +1,17 @@
 /** A document as bytes. Apart from the parser, which the main thread of a sidecar never loads. */
 
+import type { PolicyProblem } from "../../ports/policy-source.ts";
+
 /** Largest document, in bytes. */
 export const LARGEST_POLICY = 4 * 1024 * 1024;
+
+/** What is told of a larger one. */
+export const tooLarge = (
+  bytes: number,
+): { readonly ok: false; readonly problems: readonly PolicyProblem[] } => ({
+  ok: false,
+  problems: [{ path: "", found: `${bytes} bytes`, allowed: `at most ${LARGEST_POLICY} bytes` }],
+});
 
 /** How many hexadecimal digits of the content's SHA-256 make its version. */
 export const VERSION_DIGITS = 12;

@@ -16,7 +16,7 @@ import { open, stat } from "node:fs/promises";
 import { revisionFault, type Edition } from "../../core/policy/revision.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { PolicyResult, PolicySource } from "../../ports/policy-source.ts";
-import { isSmall, LARGEST_POLICY, VERSION_DIGITS } from "./content.ts";
+import { isSmall, LARGEST_POLICY, tooLarge, VERSION_DIGITS } from "./content.ts";
 import { readPolicy, type Reading } from "./reader.ts";
 
 /** A change has to be known within 2 s, half of which a large document takes to be read. */
@@ -33,6 +33,8 @@ export interface FilePolicyOptions {
 interface Content {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly version: string;
+  /** Of the file; above the largest that is allowed, nothing of it was read. */
+  readonly size: number;
 }
 
 export function createFilePolicySource(path: string, options: FilePolicyOptions): PolicySource {
@@ -45,11 +47,12 @@ export function createFilePolicySource(path: string, options: FilePolicyOptions)
   /** Nothing waits for a decision yet, so a small document needs no thread. */
   async function load(): Promise<PolicyResult> {
     const content = await contentOf(path);
-    if (!isSmall(content.bytes)) return check(content);
+    if (content.size > LARGEST_POLICY || !isSmall(content.bytes)) return check(content);
     const { parsePolicyBytes } = await import("./parse.ts");
     return accept(content.version, parsePolicyBytes(content.bytes));
   }
-  async function check({ bytes, version }: Content): Promise<PolicyResult> {
+  async function check({ bytes, version, size }: Content): Promise<PolicyResult> {
+    if (size > LARGEST_POLICY) return accept(version, tooLarge(size));
     reading = readPolicy(bytes, version);
     const result = await reading.result;
     reading = undefined;
@@ -126,17 +129,16 @@ async function contentOf(path: string): Promise<Content> {
   const handle = await open(path);
   try {
     const { size } = await handle.stat();
-    // One byte too many is enough for the reader to refuse it.
-    const length = Math.min(size, LARGEST_POLICY + 1);
-    const bytes = new Uint8Array(length);
+    if (size > LARGEST_POLICY) return { bytes: new Uint8Array(), version: `${size} bytes`, size };
+    const bytes = new Uint8Array(size);
     let filled = 0;
-    while (filled < length) {
-      const { bytesRead } = await handle.read(bytes, filled, length - filled, filled);
+    while (filled < size) {
+      const { bytesRead } = await handle.read(bytes, filled, size - filled, filled);
       if (bytesRead === 0) break;
       filled += bytesRead;
     }
-    const content = filled < length ? bytes.slice(0, filled) : bytes;
-    return { bytes: content, version: await versionOfBytes(content) };
+    const content = filled < size ? bytes.slice(0, filled) : bytes;
+    return { bytes: content, version: await versionOfBytes(content), size: filled };
   } finally {
     await handle.close();
   }

@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import { formatPath, type Problem } from "../../core/policy/node.ts";
 import { checkPolicy, type CheckedPolicy } from "../../core/policy/validate.ts";
 import type { PolicyProblem, PolicyResult } from "../../ports/policy-source.ts";
-import { LARGEST_POLICY, VERSION_DIGITS } from "./content.ts";
+import { LARGEST_POLICY, tooLarge, VERSION_DIGITS } from "./content.ts";
 import { decodePolicy, type EncodedPolicy } from "./document.ts";
 import { locate } from "./place.ts";
 import { checkShape } from "./shape.ts";
@@ -34,8 +34,7 @@ export type EncodeResult =
 
 /** The same up to what can be sent to another thread. */
 export function encodePolicy(bytes: Uint8Array, version: string): EncodeResult {
-  if (bytes.length > LARGEST_POLICY)
-    return unreadable(`${bytes.length} bytes`, `at most ${LARGEST_POLICY} bytes`);
+  if (bytes.length > LARGEST_POLICY) return tooLarge(bytes.length);
   let text: string;
   try {
     text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);

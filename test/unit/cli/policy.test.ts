@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
@@ -46,6 +46,17 @@ describe("imprest policy validate", () => {
       problems: [{ path: "mode", line: 3, column: 7, found: "5" }],
     });
     expect(bad.status).toBe(1);
+  });
+  test("a file that is too large is told with its size, and has no version", async () => {
+    const file = fileOf("");
+    truncateSync(file, 5_000_000);
+    const found = "found 5000000 bytes; allowed: at most 4194304 bytes";
+    const { status, stdout } = await imprest("policy", "validate", file);
+    expect([status, stdout]).toEqual([1, `document: ${found}\n`]);
+    const { stdout: json } = await imprest("policy", "validate", file, "--json");
+    expect(Object.keys(JSON.parse(json))).toEqual(["valid", "problems"]);
+    const explained = await imprest("policy", "explain", file, "--tenant", "acme");
+    expect([explained.status, explained.stderr]).toEqual([1, `document: ${found}\n`]);
   });
   test.each([
     ["a file that is not there", "nowhere.yaml"],

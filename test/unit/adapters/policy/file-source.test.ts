@@ -4,6 +4,7 @@ import {
   renameSync,
   rmSync,
   symlinkSync,
+  truncateSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
@@ -119,6 +120,8 @@ describe("loading", () => {
     expect(told(await load())).toBe(versionOfText(largest));
     writeFileSync(file, `${largest}x`);
     expect(told(await load())).toEqual([": 4194305 bytes"]);
+    truncateSync(file, 10 ** 10);
+    expect(told(await load())).toEqual([": 10000000000 bytes"]);
   });
   test("bytes that are no text are a problem", async () => {
     writeFileSync(file, Buffer.from([0x6b, 0x3a, 0xff, 0xfe]));
