@@ -60,9 +60,11 @@ function clusterFrom({ kubeconfig, http, store }: Partial<DoctorValues>, env: Ho
   return existsSync(usual) ? usual : "";
 }
 
-function check({ values, env }: Found<typeof FLAGS>): readonly Problem[] {
+function check({ values, given, env }: Found<typeof FLAGS>): readonly Problem[] {
+  // What was given and cannot be read has its own problem.
   const isSomething =
-    values.http !== undefined || values.store !== undefined || clusterFrom(values, env) !== "";
+    ["kubeconfig", "http", "store"].some((flag) => given.has(flag)) ||
+    clusterFrom(values, env) !== "";
   const nothing = {
     where: "--kubeconfig, --http, --store",
     found: "nothing to look at",

@@ -325,6 +325,14 @@ test("with nothing to look at it says what it can look at", async () => {
   expect(typed.stderr).toContain("found nothing to look at");
 });
 
+test("what was given and cannot be read is not nothing", async () => {
+  const flags = ["--http", "bar", "--store", "x"];
+  const typed = await typeCommand(["doctor", ...flags], { env: { HOME: "/nowhere" } });
+  expect(typed.status).toBe(2);
+  expect(typed.stderr).toContain("2 configuration errors");
+  expect(typed.stderr).not.toContain("nothing to look at");
+});
+
 describe("one sidecar a node", () => {
   const NODES = "/apis/apps/v1/namespaces/imprest-system/daemonsets/imprest-node";
   const POLICIES = "/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicies?limit=500";
