@@ -37,6 +37,7 @@ const EXITS = {
   1: "the store does not answer, or there is no such ledger",
   2: "a configuration error; nothing was asked",
 };
+const NO_LEDGER = "the store has no such ledger";
 const CHANGE_EXITS = { ...EXITS, 3: "something would change, and --yes was not said" };
 
 type Whose = Partial<Values<typeof WHOSE>>;
@@ -78,10 +79,9 @@ export const ledgerShow: Command = defineCommand({
       const found = await find(visit, values);
       if ("fault" in found) return fail(host, "ledger show", found.fault);
       const ledgers = found.map(({ entry }) => entry);
-      const lines =
-        found.length === 0 ? "The store has no such ledger.\n" : showLedgers(ledgers, inkFor(host));
-      const json = (): string => `${JSON.stringify({ uid: uidOf(values), ledgers })}\n`;
-      host.stdout.write(values.json ? json() : lines);
+      if (values.json) host.stdout.write(`${JSON.stringify({ uid: uidOf(values), ledgers })}\n`);
+      if (ledgers.length === 0) return fail(host, "ledger show", NO_LEDGER);
+      if (!values.json) host.stdout.write(showLedgers(ledgers, inkFor(host)));
       return 0;
     }),
 });
@@ -182,7 +182,7 @@ async function change(
   const command = `ledger ${operation.op}`;
   const all = await find(visit, asked);
   if ("fault" in all) return fail(host, command, all.fault);
-  if (all.length === 0) return fail(host, command, "the store has no such ledger");
+  if (all.length === 0) return fail(host, command, NO_LEDGER);
   const touched = all.filter(({ entry }) => concerns(entry, operation));
   const tell = (ledgers: readonly LedgerEntry[], done: boolean, says: string): void => {
     const text = asked.json

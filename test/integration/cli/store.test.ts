@@ -119,7 +119,10 @@ describe.concurrent("imprest ledger", () => {
       "month tokens 2026-11: 30 of 100 left, 0 spent, 10 leased, 60 in quarantine",
     );
     const other = await type(`ledger show --store ${url} --tenant acme --limit year`);
-    expect(other).toMatchObject({ status: 0, stdout: "The store has no such ledger.\n" });
+    const stderr = "imprest ledger show: the store has no such ledger\n";
+    expect(other).toEqual({ status: 1, stdout: "", stderr });
+    const nobodys = await type(`ledger show --store ${url} --tenant nobody --json`);
+    expect(nobodys).toEqual({ status: 1, stdout: '{"uid":"nobody","ledgers":[]}\n', stderr });
   });
 
   test("resolve tells what it would do, does it with --yes, and leaves who did it", async (ending) => {
