@@ -11,13 +11,17 @@ import { defaulted, optional, required, type Reader, type Values } from "./flag.
 import { oneOf, text } from "./reader.ts";
 
 /** An address may hold a password: an error never repeats it. */
-export const sharedStore: Reader<StoreUrl> = (value) => {
-  const url = parseStoreUrl(value);
-  return isProblem(url) ? url : { value: url };
-};
+const storeOf =
+  (forms: string): Reader<StoreUrl> =>
+  (value) => {
+    const url = parseStoreUrl(value, forms);
+    return isProblem(url) ? url : { value: url };
+  };
+
+export const sharedStore = storeOf(STORE_FORMS);
 
 const anyStore: Reader<StoreUrl | "memory:"> = (value) =>
-  value === "memory:" ? { value } : sharedStore(value);
+  value === "memory:" ? { value } : storeOf(`memory:, ${STORE_FORMS}`)(value);
 
 const COMMON = {
   "store-password-file": optional(

@@ -71,13 +71,14 @@ const SENTINEL_NAME = /^[A-Za-z0-9_.-]{1,128}$/;
 
 export const isProblem = (result: StoreUrlResult): result is StoreUrlProblem => "allowed" in result;
 
-export function parseStoreUrl(text: string): StoreUrlResult {
+/** `forms`: what is offered in place of a text that is none of them. */
+export function parseStoreUrl(text: string, forms = STORE_FORMS): StoreUrlResult {
   const parts = PARTS.exec(text)?.groups;
   const given = parts?.["scheme"] ?? "";
   const isTls = given.startsWith("rediss");
   const scheme = SCHEMES.get(isTls ? given.replace("rediss", "redis") : given);
   if (parts === undefined || scheme === undefined) {
-    return { found: knownScheme(text), allowed: `memory:, ${STORE_FORMS}` };
+    return { found: knownScheme(text), allowed: forms };
   }
   const hosts = parseHosts(parts["hosts"] ?? "", scheme.port);
   if (!Array.isArray(hosts)) return hosts;
@@ -111,7 +112,11 @@ const isFailure = (part: object): part is StoreUrlProblem => "allowed" in part;
 
 /** The scheme alone is safe to repeat, and only where it looks like one. */
 const knownScheme = (text: string): string =>
-  /^rediss?(\+[a-z]+)?:/.test(text) ? "an address that is not of this form" : "something else";
+  text === "memory:"
+    ? text
+    : /^rediss?(\+[a-z]+)?:/.test(text)
+      ? "an address that is not of this form"
+      : "something else";
 
 function parseHosts(text: string, port: number): StoreHost[] | StoreUrlProblem {
   const hosts: StoreHost[] = [];

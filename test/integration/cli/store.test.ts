@@ -65,6 +65,20 @@ describe.concurrent("imprest store", () => {
     expect(nobody.stdout).toContain("ECONNREFUSED");
   });
 
+  test("memory: is offered to none that looks at a fleet's store", async () => {
+    const forms =
+      "redis://HOST:PORT, rediss://… (TLS), redis+sentinel://H1:P,H2:P/NAME, redis+cluster://H1:P,H2:P";
+    for (const [command, store, found] of [
+      ["store check", "memory:", "memory:"],
+      ["doctor", "x", "something else"],
+      ["ledger show --tenant a", "x", "something else"],
+    ]) {
+      const { status, stderr } = await type(`${command} --store ${store}`);
+      expect(status).toBe(2);
+      expect(stderr).toContain(`--store: found ${found}; allowed: ${forms}\n`);
+    }
+  });
+
   test("a configuration error is told before anything is asked", async () => {
     const { status, stderr } = await type("store check --store redis://:hunter2@h:x");
     expect(status).toBe(2);
