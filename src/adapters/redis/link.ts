@@ -127,7 +127,9 @@ export function createLink({ dial, node, onReady, onLost }: LinkOptions): Link {
         if (error === null) return { kind: "reply", reply };
         return error.name === "ReplyError" ? { kind: "refused", error: error.message } : lost;
       });
-      if (outcomes.some((one) => one.kind === "refused" && isStranger(one.error))) {
+      const stranger = outcomes.find((one) => one.kind === "refused" && isStranger(one.error));
+      if (stranger?.kind === "refused") {
+        lastError = stranger.error; // or the end that it is made to come to would be the cause
         redis.disconnect(true); // (LK3)
       }
       return outcomes;

@@ -79,6 +79,15 @@ describe.concurrent("imprest store", () => {
     }
   });
 
+  test("check says that a password is required where none was given", async (ending) => {
+    const { url } = await start(ending, "--requirepass", "sesame");
+    for (let i = 0; i < 3; i += 1) {
+      const { status, stdout } = await type(`store check --store ${url}`);
+      expect(status).toBe(1);
+      expect(stdout).toContain("NOAUTH Authentication required.");
+    }
+  });
+
   test("a configuration error is told before anything is asked", async () => {
     const { status, stderr } = await type("store check --store redis://:hunter2@h:x");
     expect(status).toBe(2);
