@@ -9,14 +9,18 @@ import {
   type CompiledTenant,
 } from "../core/policy/compile.ts";
 import type { LimitShape, MatchRule, PeriodRule } from "../core/policy/document.ts";
+import { NAME, NAME_ALLOWED, TENANT, TENANT_ALLOWED } from "../core/policy/level.ts";
 import { levelReader } from "../core/scope.ts";
 import { defineCommand, type Command } from "./command.ts";
-import { many, optional, required, toggle } from "./flag.ts";
+import { required, toggle, type Reader } from "./flag.ts";
 import type { Host } from "./host.ts";
 import { inkFor, onOneLine, spellUnits, table, type Ink } from "./ink.ts";
+import { ACTION_FLAGS, checkSubject, SUBJECT_FLAGS } from "./operation.ts";
 import { EXIT_PROBLEMS, EXIT_UNREADABLE, readPolicyFile, spellProblem } from "./policy.ts";
-import { pair, tenantName, text } from "./reader.ts";
+import { matching, pair, tenantName } from "./reader.ts";
 import { spellLength } from "./wire-time.ts";
+
+const FIXED: ReadonlySet<string> = new Set(["workspace", "app", "workflow", "agent", "toolset"]);
 
 /** In the order in which refusals are looked for. */
 const KINDS = ["request", "breaker", "loop", "budget", "concurrency", "rate"] as const;
@@ -105,6 +109,20 @@ function spellPeriod(period: PeriodRule): string {
   return period.kind === "length" ? `every ${spellLength(period.lengthMs)}` : "once";
 }
 
+/** Of dimensions, models and tools (S33). */
+const VALUE = /^[A-Za-z0-9_.@:/+|,-]{1,256}$/;
+const VALUE_ALLOWED = "1 to 256 of A-Z a-z 0-9 _ . @ : / + | , -";
+
+/** No sidecar is there to refuse what it would: a level, or a kind, that no operation can have would explain nothing. */
+const level: Reader<readonly [string, string]> = (written) => {
+  const reading = pair("LEVEL=NAME, such as run=r-7")(written);
+  if (!("value" in reading)) return reading;
+  const [key, value] = reading.value;
+  if (!NAME.test(key)) return { allowed: `a level of ${NAME_ALLOWED}` };
+  const [pattern, allowed] = FIXED.has(key) ? [TENANT, TENANT_ALLOWED] : [VALUE, VALUE_ALLOWED];
+  return pattern.test(value) ? reading : { allowed: `${key}=NAME, NAME ${allowed}` };
+};
+
 /** Requests first, rates last; of one kind the narrowest scope first, then the order of the document. */
 const byPrecedence = (a: Line, b: Line): number =>
   KINDS.indexOf(a.kind) - KINDS.indexOf(b.kind) || b.depth - a.depth || a.order - b.order;
@@ -116,16 +134,13 @@ export const policyExplain: Command = defineCommand({
   positionals: [{ name: "FILE", help: "the policy document, YAML or JSON" }],
   flags: {
     tenant: required("T", "The tenant.", tenantName),
-    subject: many(
-      "K=V",
-      "A further level: workspace, app, workflow, agent, toolset, or a dimension such as run, session, user.",
-      pair("LEVEL=NAME, such as run=r-7"),
-    ),
-    action: optional("KIND", "What is about to be done: llm.completion, tool.call.", text),
-    name: optional("MODEL", "The model or the tool: gpt-4o, web.search.", text),
-    tag: many("TAG", "A tag of the action.", text),
+    subject: { ...SUBJECT_FLAGS.subject, read: level },
+    action: { ...ACTION_FLAGS.action, read: matching(NAME, NAME_ALLOWED) },
+    name: { ...ACTION_FLAGS.name, placeholder: "MODEL", read: matching(VALUE, VALUE_ALLOWED) },
+    tag: { ...ACTION_FLAGS.tag, read: matching(NAME, NAME_ALLOWED) },
     json: toggle("Print one JSON object."),
   },
+  check: ({ values }) => checkSubject(values),
   exits: {
     0: "explained",
     1: "the document has problems, or does not know the tenant",

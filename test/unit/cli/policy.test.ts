@@ -130,6 +130,23 @@ describe("imprest policy explain", () => {
     expect(status).toBe(1);
     expect(stderr).toContain("no tenant nobody, and no default_plan");
   });
+  test("what no operation can be is a configuration error, all of it", async () => {
+    const subject = ["--subject", "tenant=x", "run=a", "run=b", "A=b", "app=a/b", "user=a b"];
+    const action = ["--action", "X Y", "--name", "gpt 4", "--tag", "Tag"];
+    const { status, stdout, stderr } = await explain("--tenant", "acme", ...subject, ...action);
+    expect([status, stdout]).toEqual([2, ""]);
+    const found = [...stderr.matchAll(/^ {2}(--\w+: found .*); allowed: /gm)].map(([, it]) => it);
+    expect(found).toEqual([
+      '--subject: found "A=b"',
+      '--subject: found "app=a/b"',
+      '--subject: found "user=a b"',
+      '--action: found "X Y"',
+      '--name: found "gpt 4"',
+      '--tag: found "Tag"',
+      "--subject: found run more than once",
+      "--subject: found tenant",
+    ]);
+  });
   test("a document with problems: 1, and the problems on standard error", async () => {
     const { status, stdout, stderr } = await imprest(
       "policy",
