@@ -3,7 +3,7 @@
  * that it needs from the machine can be handed in, so that tests and the demo run the same composition.
  */
 import { createCalendar } from "../adapters/calendar/calendar.ts";
-import { BindError } from "../adapters/grpc/bind.ts";
+import { BindError, notBound } from "../adapters/grpc/bind.ts";
 import { createGrpcServer, GOODBYE_MS, type GrpcServer } from "../adapters/grpc/server.ts";
 import { createHttpServer, type HttpServer } from "../adapters/http/server.ts";
 import type { OpenJournal } from "../adapters/journal/journal.ts";
@@ -207,8 +207,7 @@ async function listen(config: SidecarConfig, { grpc, http }: Running): Promise<A
     problems.push(...calls.reason.problems);
   }
   if (pages.status === "rejected") {
-    const why = pages.reason instanceof Error ? pages.reason.message : String(pages.reason);
-    problems.push(`cannot listen on ${formatAddress(config.http)}: ${why}`);
+    problems.push(notBound(formatAddress(config.http), pages.reason));
   }
   throw new ConfigurationError(problems);
 }

@@ -5,9 +5,11 @@
  * file is tried first, and replaced only where nobody answers. The permission bits are set by the umask that
  * holds while the file is made, so that there is no moment in which others could connect, or could not.
  */
-import { chmodSync, chownSync, lstatSync, unlinkSync } from "node:fs";
+import { chmodSync, chownSync, lstatSync, statSync, unlinkSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { connect } from "node:net";
+import { dirname } from "node:path";
+import { getSystemErrorMap } from "node:util";
 import { type Server, ServerCredentials } from "@grpc/grpc-js";
 import { formatAddress, type ListenAddress } from "./address.ts";
 
@@ -63,12 +65,19 @@ export async function bind(
   return { ...address, port };
 }
 
+/** "cannot listen on 127.0.0.1:4600: the address is in use", from what Node said, alone or among the library's words. */
+export function notBound(text: string, cause: unknown): string {
+  const said = cause instanceof Error ? cause.message : String(cause);
+  const [, code] = /\b(E[A-Z]+):/.exec(said) ?? [];
+  const [, meaning] = [...getSystemErrorMap().values()].find(([name]) => name === code) ?? [];
+  const why = code === "EADDRINUSE" ? "the address is in use" : (meaning ?? said);
+  return `cannot listen on ${text}: ${why}`;
+}
+
 function bindText(server: Server, text: string): Promise<number> {
   return new Promise((resolve, reject) => {
     const failed = (cause: Error): void => {
-      const inUse = cause.message.includes("EADDRINUSE");
-      const why = inUse ? "the address is in use" : cause.message;
-      reject(new BindError([`cannot listen on ${text}: ${why}`], { cause }));
+      reject(new BindError([notBound(text, cause)], { cause }));
     };
     try {
       server.bindAsync(text, ServerCredentials.createInsecure(), (error, port) => {
@@ -101,7 +110,13 @@ async function makeSocket(
   path: string,
   { mode, group }: SocketRights,
 ): Promise<void> {
-  await removeStale(path);
+  try {
+    checkFolder(path);
+    await removeStale(path);
+  } catch (cause) {
+    // A folder that may not be searched.
+    throw cause instanceof BindError ? cause : new BindError([notBound(`unix:${path}`, cause)]);
+  }
   // Where the group is yet to be set, nobody else may connect until it is.
   const madeWith = group === "" ? mode : mode & 0o700;
   const before = process.umask(~madeWith & 0o777);
@@ -110,6 +125,15 @@ async function makeSocket(
   } finally {
     process.umask(before);
   }
+}
+
+/** The system calls it a lack of rights that there is no folder. */
+function checkFolder(path: string): void {
+  const folder = dirname(path);
+  const stat = statSync(folder, { throwIfNoEntry: false });
+  if (stat?.isDirectory() === true) return;
+  const why = stat === undefined ? `the folder ${folder} does not exist` : `${folder} is no folder`;
+  throw new BindError([`cannot listen on unix:${path}: ${why}`]);
 }
 
 async function removeStale(path: string): Promise<void> {

@@ -4,11 +4,15 @@ import { chmod, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises"
 import { type AddressInfo, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Server } from "@grpc/grpc-js";
+import { logVerbosity, Server, setLogVerbosity } from "@grpc/grpc-js";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { formatAddress } from "../../../src/adapters/grpc/address.ts";
 import { bind } from "../../../src/adapters/grpc/bind.ts";
 import { ConfigurationError } from "../../../src/compose/sidecar-config.ts";
 import { startSidecar } from "../../support/running-sidecar.ts";
+
+// The library writes to standard error what it also throws.
+setLogVerbosity(logVerbosity.NONE);
 
 const RIGHTS = { mode: 0o666, group: "" };
 let folder: string;
@@ -75,6 +79,20 @@ test("a live socket is refused and stays as it is", async () => {
   await new Promise((resolve) => live.close(resolve));
 });
 
+test("why an address cannot be had is told in plain words", async () => {
+  const file = join(folder, "file");
+  await writeFile(file, "");
+  const unix = (...parts: readonly string[]) => ({ kind: "unix", path: join(...parts) }) as const;
+  for (const [address, why] of [
+    [unix(folder, "none/s"), `the folder ${folder}/none does not exist`],
+    [unix(file, "s"), `${file} is no folder`],
+    [{ kind: "tcp", host: "192.0.2.1", port: 0 }, "address not available"],
+  ] as const) {
+    const problem = `cannot listen on ${formatAddress(address)}: ${why}`;
+    await expect(bind(server, address, RIGHTS)).rejects.toMatchObject({ message: problem });
+  }
+});
+
 test("a file that is no socket is never removed", async () => {
   await writeFile(path, "precious");
   await chmod(path, 0o600);
@@ -124,7 +142,7 @@ test("every address and group that cannot be had is told at once, and nothing ke
     "there is no group no-such-group in /etc/group",
     `cannot listen on 127.0.0.1:${ports[0]}: the address is in use`,
     `unix:${join(folder, "file")} exists and is no socket`,
-    expect.stringContaining(`cannot listen on 127.0.0.1:${ports[1]}: `),
+    `cannot listen on 127.0.0.1:${ports[1]}: the address is in use`,
   ]);
   await expect(stat(path)).rejects.toThrow("ENOENT");
   await Promise.all(servers.map((each) => new Promise((resolve) => each.close(resolve))));
