@@ -19,8 +19,8 @@ import type { PolicyResult, PolicySource } from "../../ports/policy-source.ts";
 import { isSmall, LARGEST_POLICY, tooLarge, VERSION_DIGITS } from "./content.ts";
 import { readPolicy, type Reading } from "./reader.ts";
 
-/** A change has to be known within 2 s, half of which a large document takes to be read. */
-const POLL_MS = 250;
+/** A change has to be known within 2 s, half of which a large document takes to be read, more on a busy machine. */
+const POLL_MS = 125;
 const MOST_WAITS = 4;
 const MISSING_MS = 2_000;
 
