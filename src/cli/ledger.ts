@@ -40,6 +40,7 @@ const EXITS = {
 const NO_LEDGER = "the store has no such ledger";
 const CHANGE_EXITS = { ...EXITS, 3: "something would change, and --yes was not said" };
 
+type Shown = Values<typeof SHOW>;
 type Whose = Partial<Values<typeof WHOSE>>;
 
 function checkWhose({ tenant, uid }: Whose): readonly Problem[] {
@@ -47,6 +48,8 @@ function checkWhose({ tenant, uid }: Whose): readonly Problem[] {
   const found = tenant === undefined ? "neither" : "both";
   return [{ where: "--tenant, --uid", found, allowed: "one of them" }];
 }
+
+const isEverybody = ({ tenant, uid }: Whose): boolean => tenant === undefined && uid === undefined;
 
 const uidOf = ({ tenant, uid }: Whose): string => uid ?? tenant ?? "";
 
@@ -60,14 +63,18 @@ const SHOW_FLAGS = {
 export const ledgerShow: Command = defineCommand({
   name: "ledger show",
   about:
-    "Shows a tenant's ledgers in the store: what is spent, what is leased by which sidecar and since when, and what is held back because its sidecar died (quarantine).",
+    "Shows the ledgers of a tenant, or of everybody, in the store: what is spent, what is leased by which sidecar and since when, and what is held back because its sidecar died (quarantine).",
   flags: SHOW_FLAGS,
   exits: EXITS,
-  check: ({ values }) => [...checkWhose(values), ...checkStore(values)],
+  check: ({ values }) => [
+    ...(isEverybody(values) ? [] : checkWhose(values)),
+    ...checkStore(values),
+  ],
   examples: [
+    { line: "imprest ledger show --store redis://127.0.0.1:6379", says: "All there is." },
     {
       line: "imprest ledger show --store redis://127.0.0.1:6379 --tenant acme",
-      says: "All of it.",
+      says: "All of one tenant.",
     },
     {
       line: "imprest ledger show --store redis://h --uid t-1f3a --limit dollars-per-month --json",
@@ -76,6 +83,7 @@ export const ledgerShow: Command = defineCommand({
   ],
   run: (host, { values }) =>
     withStore(host, "ledger show", values, async (visit) => {
+      if (isEverybody(values)) return showAll(host, visit, values);
       const found = await find(visit, values);
       if ("fault" in found) return fail(host, "ledger show", found.fault);
       const ledgers = found.map(({ entry }) => entry);
@@ -85,6 +93,25 @@ export const ledgerShow: Command = defineCommand({
       return 0;
     }),
 });
+
+/** Tenant by tenant. */
+async function showAll(host: Host, visit: Visit, values: Asked & Shown): Promise<number> {
+  const uids = await visit.uids();
+  if ("fault" in uids) return fail(host, "ledger show", uids.fault);
+  const tenants: { readonly uid: string; readonly ledgers: readonly LedgerEntry[] }[] = [];
+  for (const uid of uids) {
+    const found = await find(visit, { ...values, uid });
+    if ("fault" in found) return fail(host, "ledger show", found.fault);
+    if (found.length > 0) tenants.push({ uid, ledgers: found.map(({ entry }) => entry) });
+  }
+  const ink = inkFor(host);
+  const lines = tenants.map(
+    ({ uid, ledgers }) => `${ink("dim", uid)}\n${showLedgers(ledgers, ink)}`,
+  );
+  const text = lines.length === 0 ? "The store has no ledgers.\n" : lines.join("");
+  host.stdout.write(values.json ? `${JSON.stringify({ tenants })}\n` : text);
+  return 0;
+}
 
 const RESOLVE_FLAGS = {
   ...SHOW_FLAGS,

@@ -196,9 +196,27 @@ describe.concurrent("imprest ledger", () => {
     expect(JSON.parse(all.stdout).ledgers).toHaveLength(2);
   });
 
-  test("whose ledgers has to be said, once", async () => {
-    for (const whose of ["", " --tenant a --uid b"]) {
-      const { status, stderr } = await type(`ledger show --store redis://h${whose}`);
+  test("show without a name says what there is of everybody", async (ending) => {
+    const { url, live } = await withDead(ending);
+    await live.get(5, { uid: "other {x}" });
+    const { stdout } = await type(`ledger show --store ${url} --json`);
+    expect(JSON.parse(stdout)).toMatchObject({
+      tenants: [
+        { uid: "acme", ledgers: [{ leased: 10, quarantined: 60 }] },
+        { uid: "other {x}", ledgers: [{ leased: 5 }] },
+      ],
+    });
+    const shown = await type(`ledger show --store ${url}`);
+    expect(shown.status).toBe(0);
+    expect(shown.stdout.split("\n")[0]).toBe("acme");
+    const { url: empty } = await start(ending);
+    const none = await type(`ledger show --store ${empty}`);
+    expect(none).toMatchObject({ status: 0, stdout: "The store has no ledgers.\n" });
+  });
+
+  test("what is changed is one tenant's, and whose has to be said once", async () => {
+    for (const words of ["resolve", "show --tenant a --uid b"]) {
+      const { status, stderr } = await type(`ledger ${words} --store redis://h`);
       expect(status).toBe(2);
       expect(stderr).toContain("--tenant, --uid");
     }
