@@ -101,6 +101,23 @@ describe("the store is lost", () => {
     expect(took.reduce((sum, one) => sum + one, 0)).toBeGreaterThanOrEqual(45);
   });
 
+  test("FB1: the share of a rate that was empty begins empty", () => {
+    const fleet = fleetOf(RATE());
+    const drain = (): number => {
+      let units = 0;
+      while (verdict(fleet, spend(5, "tokens")).decision === "allow") units += 5;
+      return units;
+    };
+    expect(drain()).toBeGreaterThan(0);
+    fleet.clock.advance(1_000);
+    drain();
+    fleet.up(false);
+    const lost = drain();
+    expect(lost).toBeLessThanOrEqual(5);
+    fleet.clock.advance(60_000);
+    expect(drain()).toBeGreaterThan(5);
+  });
+
   test("AB1: a store that learns before it ever granted is new, not lost: LEASE_PENDING", () => {
     const fleet = fleetOf(BUDGET(), { learnMs: 2_000 });
     expect(told(verdict(fleet))).toEqual(["LEASE_PENDING", "store", false]);
