@@ -19,8 +19,9 @@ import type { PolicyResult, PolicySource } from "../../ports/policy-source.ts";
 import { isSmall, LARGEST_POLICY, tooLarge, VERSION_DIGITS } from "./content.ts";
 import { readPolicy, type Reading } from "./reader.ts";
 
-/** A change has to be known within 2 s, half of which a large document takes to be read, more on a busy machine. */
-const POLL_MS = 125;
+const POLL_MS = 250;
+/** Sooner again after a change, which has to be known within 2 s: a large document takes half of that to be read. */
+const AGAIN_MS = 100;
 const MOST_WAITS = 4;
 const MISSING_MS = 2_000;
 
@@ -74,15 +75,18 @@ export function createFilePolicySource(path: string, options: FilePolicyOptions)
     let known = "";
     let last = "";
     let waits = 0;
+    let isMoving = false;
     let missingSince: number | undefined;
 
     async function look(): Promise<PolicyResult | undefined> {
+      isMoving = false;
       const state = await stateOf(path);
       if (state === known) return undefined;
       const isForced = state !== last && ++waits > MOST_WAITS;
       const isSettled = state === last;
       last = state;
-      if (!isSettled && !isForced) return undefined;
+      isMoving = !isSettled && !isForced;
+      if (isMoving) return undefined;
       waits = 0;
       const content = await contentOf(path);
       missingSince = undefined;
@@ -106,7 +110,8 @@ export function createFilePolicySource(path: string, options: FilePolicyOptions)
       schedule();
     }
     function schedule(): void {
-      if (!isStopped) cancel = clock.timer(POLL_MS, () => void poll());
+      const wait = isMoving ? AGAIN_MS : POLL_MS;
+      if (!isStopped) cancel = clock.timer(wait, () => void poll());
     }
     schedule();
     return () => {

@@ -94,7 +94,7 @@ async function watched(
 /** Polls until a change is acted on: one sees it, the next that it stands still. */
 const SETTLED = 2;
 /** Polls within 2 s, after which a file that is gone is missed. */
-const MISSED = 16;
+const MISSED = 8;
 
 describe("loading", () => {
   const load = () => createFilePolicySource(file, { clock: createStepClock() }).load();
