@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
+  available,
   createLedger,
   grant,
   lacks,
@@ -17,7 +18,8 @@ import {
 } from "../../src/core/lease/ledger.ts";
 import { read } from "../../src/core/lease/inspect.ts";
 import { createShard, sync, type Shard } from "../../src/core/lease/shard.ts";
-import type { SyncMessage, SyncReply } from "../../src/core/lease/message.ts";
+import type { Hint, SyncMessage, SyncReply } from "../../src/core/lease/message.ts";
+import { accountOf } from "../../src/core/lease/shared-ledger.ts";
 import { counterexample } from "../support/counterexample.ts";
 import { aBlock, aLedgerSpec } from "../support/ledgers.ts";
 import { createRandomFleet } from "../support/random-fleet.ts";
@@ -35,6 +37,7 @@ interface Heard {
   readonly before: Shard;
   readonly message: SyncMessage;
   readonly reply: SyncReply;
+  readonly hints: readonly Hint[];
   readonly now: number;
   readonly historyId: string;
 }
@@ -63,10 +66,38 @@ function play(seed: number, faults: boolean, look: (heard: Heard, rng: SeededRng
       ? said
       : { ...said, blocks: said.blocks.map((block) => ({ ...block, lifeMs: 1e9 })) };
     const before = structuredClone(shard);
-    const { reply } = sync(shard, message, { now, historyId });
-    look({ shard, before, message, reply, now, historyId }, rng);
+    const { reply, hints } = sync(shard, message, { now, historyId });
+    look({ shard, before, message, reply, hints, now, historyId }, rng);
     fleet.hear(message, reply);
   }
+}
+
+/** Of ledgers whose units come only by what is said. Returns how often some came for others that wait. */
+function checkHints({ shard, before, message, reply, hints }: Heard): number {
+  let came = 0;
+  for (const [i, { grant: granted, view }] of reply.blocks.entries()) {
+    const { spec, holder } = message.blocks[i] ?? { spec: aLedgerSpec(), holder: "" };
+    const [old, ledger] = [before.ledgers.get(spec.key), shard.ledgers.get(spec.key)];
+    if (!old || !ledger || spec.kind === "rate" || old.fence !== ledger.fence) continue;
+    if (old.since !== ledger.since || view.available + view.spent > 2 ** 50) continue; // else sums may have stopped
+    const named = hints.flatMap((hint) =>
+      hint.kind === "wake" && hint.key === spec.key ? [hint.holder] : [],
+    );
+    const was = available(accountOf(old, shard.meta?.latest ?? 0));
+    const isCrumb = view.available < ledger.spec.capacity / 2_000;
+    if (view.available + granted <= was || isCrumb) {
+      assert.deepEqual(named, [], "WT4");
+      continue;
+    }
+    const others = ledger.waiters.filter((one) => one.holder !== holder);
+    const needs = old.waiters.filter((one) => named.includes(one.holder)).map(({ need }) => need);
+    const left = needs.reduce((rest, need) => rest - need, view.available);
+    assert.ok(left >= 0, "WT2: more are woken than can be served");
+    for (const { need } of others) assert.ok(need > left, "WT2, WT4: not woken");
+    if (needs.length === 0) assert.deepEqual(named, others.length > 0 ? [""] : [], "WT3, WT4");
+    came += named.length;
+  }
+  return came;
 }
 
 describe("for every shard and every fleet", () => {
@@ -123,6 +154,17 @@ describe("for every shard and every fleet", () => {
       RUNS,
     );
     expect(found).toBe("");
+  });
+
+  test("WT2, WT3, WT4: whoever could be served by what came is woken, and nobody where nothing came", () => {
+    let came = 0;
+    const found = counterexample(
+      seeds,
+      (seed) => play(seed, true, (heard) => void (came += checkHints(heard))),
+      RUNS,
+    );
+    expect(found).toBe("");
+    expect(came).toBeGreaterThan(0);
   });
 
   test("OF1: a grant never makes a balance negative", () => {

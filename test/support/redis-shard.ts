@@ -17,6 +17,7 @@ import { readLedger } from "../../src/adapters/redis/written-ledger.ts";
 import type { LedgerView } from "../../src/core/lease/ledger.ts";
 import { familyOf } from "../../src/core/lease/family.ts";
 import type { Hint, SyncMessage, SyncReply } from "../../src/core/lease/message.ts";
+import type { Operated } from "../../src/core/lease/operate.ts";
 import type { StoreEnv } from "../../src/core/lease/shard.ts";
 import type { SharedLedger } from "../../src/core/lease/shared-ledger.ts";
 import { MAX_UNITS } from "../../src/core/units.ts";
@@ -55,7 +56,7 @@ export interface RedisShard {
     op: "resolve" | "reset",
     holder: string,
     now: number,
-  ): Promise<number | undefined>;
+  ): Promise<Operated | undefined>;
   /** All of it, as it is written down. */
   state(keys: readonly string[]): Promise<RedisState>;
   /** A copy of all keys, or of one ledger; puts it back in place of what is there. */
@@ -109,8 +110,13 @@ export async function openRedisShard(port: number): Promise<RedisShard> {
       await run(encodeBirth(TAG, learnMs, hooksOf(env)));
     },
     read: async (keys, now) => decodeViews(keys, await run(encodeViews(TAG, keys, String(now)))),
-    operate: async (key, op, holder, now) =>
-      decodeOperation(await run(encodeOperation(TAG, key, { op, holder }, String(now)))),
+    async operate(key, op, holder, now) {
+      const options = { tag: TAG, publish: "PUBLISH", clock: String(now) } as const;
+      const units = decodeOperation(await run(encodeOperation(key, { op, holder }, options)));
+      await ear.ping();
+      const hints = heard.splice(0);
+      return units === undefined ? undefined : { units, hints };
+    },
     async state(keys) {
       const families = [...new Set(keys.map(familyOf))];
       const names = keys.flatMap((key) => [keyOf(TAG, "L", key), keyOf(TAG, "X", key)]);

@@ -55,14 +55,15 @@ export interface Hooks {
   readonly historyId: string;
 }
 
-export interface SyncOptions extends Hooks {
+/** Where it writes, and where it tells of it. */
+export interface WriteOptions extends Hooks {
   /** `{q17}` */
   readonly tag: string;
   /** PUBLISH, or SPUBLISH in a Cluster; "": no hints. */
   readonly publish: "PUBLISH" | "SPUBLISH" | "";
 }
 
-export function encodeSync(message: SyncMessage, options: SyncOptions): ScriptWords {
+export function encodeSync(message: SyncMessage, options: WriteOptions): ScriptWords {
   const { holder, terms, atomic, waitMs, blocks } = message;
   const { tag, publish, clock, historyId } = options;
   return {
@@ -168,15 +169,15 @@ export const decodeViews = (keys: readonly string[], reply: unknown): (LedgerVie
 
 /** `holder`: of a lease; "": all that are dead. */
 export function encodeOperation(
-  tag: string,
   key: string,
   operation: { readonly op: "resolve" | "reset"; readonly holder: string },
-  clock: string,
+  { tag, publish, clock }: Omit<WriteOptions, "historyId">,
 ): ScriptWords {
+  const channel = publish === "" ? "" : tag;
   return {
     script: SCRIPTS.operate,
     keys: [keyOf(tag, "L", key), keyOf(tag, "X", key), keyOf(tag, "F", familyOf(key))],
-    args: [operation.op, encodeText(operation.holder), clock],
+    args: [operation.op, encodeText(operation.holder), channel, publish, clock],
   };
 }
 

@@ -2,7 +2,7 @@
 import type { StoreFault } from "../../ports/lease-store.ts";
 import type { Rng } from "../../ports/rng.ts";
 import { createClusterTopology } from "./cluster-topology.ts";
-import { encodeBirth, type Hooks, type ScriptWords } from "./codec.ts";
+import { encodeBirth, type Hooks, type ScriptWords, type WriteOptions } from "./codec.ts";
 import type { Confirm } from "./confirm.ts";
 import { createDial, type Dial } from "./dial.ts";
 import { hashSlot } from "./hash-slot.ts";
@@ -42,6 +42,8 @@ export interface Deployment {
   readonly topology: Topology;
   readonly hooks: Hooks;
   ownerOf(key: string): Primary | undefined;
+  /** How a script writes to the shard of a tenant. */
+  writeOptions(uid: string): WriteOptions;
   /** Sends a script to the shard of a tenant. */
   send(uid: string, call: ScriptWords): Promise<Routed | StoreFault>;
   /** Sends a command to the server of the installation's id. */
@@ -67,6 +69,11 @@ export function openDeployment(options: DeploymentOptions): Deployment {
     topology,
     hooks,
     ownerOf,
+    writeOptions(uid) {
+      const tag = tagOf(shardOf(uid));
+      const isSharded = ownerOf(tag)?.inspection()?.hasShardedChannels === true;
+      return { ...hooks, tag, publish: isSharded ? "SPUBLISH" : "PUBLISH" };
+    },
     send: (uid, call) => router.send(SLOTS[shardOf(uid)] ?? 0, call),
     hasId: (primary) => topology.ofSlot(ID_SLOT) === primary,
     async askForId(words) {

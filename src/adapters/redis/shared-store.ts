@@ -109,12 +109,9 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
         const fault = cause ?? watch.status().cause;
         return queueMicrotask(() => done({ fault }));
       }
-      const tag = tagOf(shardOf(message.uid));
-      subscriptions.add(tag);
-      const inspection = deployment.ownerOf(tag)?.inspection();
-      const publish = inspection?.hasShardedChannels === true ? "SPUBLISH" : "PUBLISH";
-      const words = encodeSync(message, { ...deployment.hooks, tag, publish });
-      void send(message.uid, words).then((routed) =>
+      const options = deployment.writeOptions(message.uid);
+      subscriptions.add(options.tag);
+      void send(message.uid, encodeSync(message, options)).then((routed) =>
         done("fault" in routed ? routed : decodeSync(message, routed.reply, routed.isConfirmed)),
       );
     },

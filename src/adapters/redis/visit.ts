@@ -185,7 +185,7 @@ export async function visitStore(options: VisitOptions): Promise<Visit> {
       return listings;
     },
     async operate(uid, key, operation) {
-      const words = encodeOperation(tagOf(shardOf(uid)), key, operation, "");
+      const words = encodeOperation(key, operation, deployment.writeOptions(uid));
       const routed = await deployment.send(uid, words);
       return "fault" in routed ? routed : decodeOperation(routed.reply);
     },

@@ -9,7 +9,7 @@
  */
 import type { EpochMs } from "../time.ts";
 import { atMost, carriedInto, owing, payOff, type Account } from "./ledger.ts";
-import { accountOf, NEVER, usedOf, type SharedLedger } from "./shared-ledger.ts";
+import { accountOf, carriedAt, NEVER, usedOf, type SharedLedger } from "./shared-ledger.ts";
 
 const MEMBERS_MAX = 12;
 
@@ -19,6 +19,8 @@ const IDLE_PERIODS = 64;
 /** One period's account, all that is used in `settled`. */
 export interface Member extends Account {
   lifeEnd: EpochMs;
+  /** The last of those who wait for its units waits until then; 0: nobody does. */
+  awaitedUntil: EpochMs;
 }
 
 /** Changed in place: one owner, the shard. */
@@ -62,20 +64,24 @@ export function asInFamily(family: Family | undefined, ledger: SharedLedger): vo
   ledger.owed = own.owed;
 }
 
-/** What a ledger leaves to the periods that follow it (FM1). */
-export function toFamily(family: Family, ledger: SharedLedger): void {
+/** What a ledger leaves to the periods that follow it (FM1). Returns those that have more now. */
+export function toFamily(family: Family, ledger: SharedLedger, now: EpochMs): Member[] {
   const { members } = family;
   const own = memberLike(members, ledger);
-  if (!own) return;
+  const richer: Member[] = [];
+  if (!own) return richer;
   Object.assign(own, memberOf(ledger));
   let before = own;
   for (const member of members.slice(members.indexOf(own) + 1)) {
+    const carried = carriedAt(member, now);
     carry(before, member);
+    if (carriedAt(member, now) > carried) richer.push(member);
     before = member;
   }
   const { spec, lifeEnd } = before;
   const periods = IDLE_PERIODS + Math.ceil(owing(before) / Math.max(1, spec.capacity));
   family.lifeEnd = Math.max(lifeEnd, atMost(spec.end + (spec.end - spec.start) * periods));
+  return richer;
 }
 
 const memberLike = (members: readonly Member[], { spec }: SharedLedger): Member | undefined =>
@@ -90,6 +96,7 @@ const memberOf = (ledger: SharedLedger): Member => ({
   carried: ledger.carried,
   rate: undefined,
   lifeEnd: ledger.lifeEnd,
+  awaitedUntil: ledger.waiters.reduce((latest, { until }) => Math.max(latest, until), 0),
 });
 
 function carry(before: Account, into: Account): void {

@@ -90,15 +90,15 @@ const NOTHING = {
 };
 
 /**
- * Settle, return, refund and register are one: totals merge by their maximum (SL3). Returns the units that came
- * back to the pool. `isNew`: the record was not there before this message.
+ * Settle, return, refund and register are one: totals merge by their maximum (SL3). `isNew`: the record was not there
+ * before this message.
  */
 export function absorb(
   ledger: SharedLedger,
   record: HolderRecord,
   block: SyncBlock,
   { isNew, now }: { readonly isNew: boolean; readonly now: EpochMs },
-): Units {
+): void {
   const wasExpired = record.state === "expired";
   const isHistory = isNew && knows(block); // it was told before, to a store that has lost it
   const isFirst = isHistory || record.fence !== ledger.fence;
@@ -131,7 +131,6 @@ export function absorb(
     const room = rateCap(ledger, now) - ledger.out;
     if (!isHistory) settleRate(ledger.rate, back, beyond, room);
   } else ledger.owed = atMost(ledger.owed + overage);
-  return returned;
 }
 
 /** Clears away who has been silent for too long, the oldest first, and folds what nobody will ask for again. */

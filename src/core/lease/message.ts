@@ -154,7 +154,7 @@ export interface BlockReply {
 /** What the store tells without being asked. Losing any costs time, never safety. */
 export type Hint =
   /** Units came back that could serve you; so many are there, for others to hear. `key`: of the ledger. */
-  // `holder`: as in the block that was refused; "": nobody is woken, it serves nobody who left his name.
+  // `holder`: as in the block that was refused; "": nobody by name, but all may know.
   | { readonly kind: "wake"; readonly key: string; readonly holder: string; readonly units: Units }
   /** Somebody lacks units. Level 1: return what idles; 2: all that is free. */
   | { readonly kind: "recall"; readonly key: string; readonly level: 1 | 2; readonly units: Units };

@@ -11,41 +11,54 @@ import type { Units } from "../units.ts";
 import { asInFamily, familyOf, toFamily, type Family } from "./family.ts";
 import { foldRecord } from "./holder-record.ts";
 import { isReadable } from "./inspect.ts";
-import { atMost, outOf } from "./ledger.ts";
+import { atMost, available, outOf } from "./ledger.ts";
+import type { Hint } from "./message.ts";
 import type { Shard } from "./shard.ts";
 import { accountOf, balance, NEVER, quarantines, type SharedLedger } from "./shared-ledger.ts";
+import { wake, wakeLater } from "./waiting.ts";
 
-/** One ledger, and its family if it has one. */
-interface Operated {
-  readonly ledger: SharedLedger;
-  readonly family: Family | undefined;
+export interface Operated {
+  /** No longer in quarantine. */
+  readonly units: Units;
+  readonly hints: readonly Hint[];
 }
 
-function find({ ledgers, families }: Shard, key: string, now: EpochMs): Operated | undefined {
+/** One ledger, and its family if it has one. */
+interface Found {
+  readonly ledger: SharedLedger;
+  readonly family: Family | undefined;
+  /** What was available before. */
+  readonly before: number;
+  readonly now: EpochMs;
+}
+
+function find({ ledgers, families }: Shard, key: string, now: EpochMs): Found | undefined {
   const ledger = ledgers.get(key);
   if (!ledger || !isReadable(ledger, now)) return undefined;
+  const before = available(accountOf(ledger, now));
   const known = families.get(familyOf(key));
   const family = known && known.lifeEnd > now ? known : undefined;
   asInFamily(family, ledger);
-  return { ledger, family };
+  return { ledger, family, before, now };
 }
 
 /**
  * Gives back what a dead holder had out, as if it had been returned; without an id that of all dead holders, and
- * what only a lost history says was used. Returns the units; undefined: there is no such ledger.
+ * what only a lost history says was used. undefined: there is no such ledger.
  */
 export function resolve(
   shard: Shard,
   key: string,
   holder: string | undefined,
   now: EpochMs,
-): Units | undefined {
+): Operated | undefined {
   const found = find(shard, key, now);
-  return found && resolveIn(found, holder);
+  if (!found) return undefined;
+  const units = release(found, holder);
+  return { units, hints: conclude(found) };
 }
 
-function resolveIn(found: Operated, holder: string | undefined): Units {
-  const { ledger } = found;
+function release({ ledger }: Found, holder: string | undefined): Units {
   const before = accountOf(ledger, NEVER).quarantined;
   for (const [id, record] of ledger.records) {
     if (record.state === "live" || (holder !== undefined && holder !== id)) continue;
@@ -54,15 +67,14 @@ function resolveIn(found: Operated, holder: string | undefined): Units {
     foldRecord(ledger, id, record);
   }
   if (holder === undefined) ledger.lostUsed = 0;
-  conclude(found);
   return before - accountOf(ledger, NEVER).quarantined;
 }
 
-/** Begins the account anew: nothing used, nothing owed, nothing in quarantine. False: there is no such ledger. */
-export function reset(shard: Shard, key: string, now: EpochMs): boolean {
+/** Begins the account anew: nothing used, nothing owed, nothing in quarantine. undefined: there is no such ledger. */
+export function reset(shard: Shard, key: string, now: EpochMs): Operated | undefined {
   const found = find(shard, key, now);
-  if (!found) return false;
-  resolveIn(found, undefined);
+  if (!found) return undefined;
+  const units = release(found, undefined);
   const { ledger, family } = found;
   const spent = Array.from(ledger.records.values()).reduce(
     (sum, one) => atMost(sum + one.spent),
@@ -78,12 +90,14 @@ export function reset(shard: Shard, key: string, now: EpochMs): boolean {
     family.since = Math.max(family.since, spec.start);
     family.members = family.members.filter((one) => one.spec.start >= spec.start);
   }
-  conclude(found);
-  return true;
+  return { units, hints: conclude(found) };
 }
 
-function conclude({ ledger, family }: Operated): void {
+function conclude({ ledger, family, before, now }: Found): Hint[] {
   balance(ledger, NEVER);
   ledger.version += 1;
-  if (family) toFamily(family, ledger);
+  const isMore = available(accountOf(ledger, now)) > before;
+  const hints = isMore ? wake(ledger, "", now) : []; // (WT4)
+  const richer = family ? toFamily(family, ledger, now) : [];
+  return [...hints, ...richer.flatMap((one) => wakeLater(one, now))]; // (WT5)
 }

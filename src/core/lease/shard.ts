@@ -19,7 +19,7 @@
 import type { DurationMs, EpochMs } from "../time.ts";
 import type { Units } from "../units.ts";
 import { asInFamily, createFamily, fromFamily, toFamily, type Family } from "./family.ts";
-import { atMost, respec, viewOf, type LedgerSpec } from "./ledger.ts";
+import { atMost, available, respec, viewOf, type LedgerSpec } from "./ledger.ts";
 import type {
   BlockReply,
   Hint,
@@ -57,7 +57,7 @@ import {
   type History,
   type SharedLedger,
 } from "./shared-ledger.ts";
-import { addWaiter, dropWaiters, recall, wake } from "./waiting.ts";
+import { addWaiter, dropWaiters, recall, wake, wakeLater } from "./waiting.ts";
 import { isWellFormed } from "./well-formed.ts";
 
 /** A clock that goes back farther than this is another clock, or was wrong before. */
@@ -125,8 +125,9 @@ interface Work {
 interface Settled extends Work {
   readonly record: HolderRecord;
   readonly status: BlockReply["status"];
-  /** Units that came back to the pool. */
-  readonly back: Units;
+  /** What was available before it was heard; of a rate by now. */
+  readonly before: number;
+  readonly hints: readonly Hint[];
 }
 
 export function sync(shard: Shard, message: SyncMessage, env: StoreEnv): SyncResult {
@@ -151,7 +152,8 @@ export function sync(shard: Shard, message: SyncMessage, env: StoreEnv): SyncRes
   shard.meta = meta;
   const call = { shard, message, history };
   const settled = works.map((work) => settle(call, work));
-  const { given, hints } = grantAll(call, settled);
+  const hints = settled.flatMap((work) => work.hints);
+  const given = grantAll(call, settled, hints);
   const blocks = settled.map((work, i) => answer(work, given[i] ?? NOTHING, latest));
   return { reply: { status: "ok", now: env.now, fence, confirmed: true, blocks }, hints };
 }
@@ -218,6 +220,7 @@ function isFolded(ledger: SharedLedger, block: SyncBlock, history: History): boo
 
 function settle({ shard, message, history }: Call, { block, ledger, known }: Work): Settled {
   const { now, learnMs } = history;
+  const before = available(accountOf(ledger, now));
   shard.ledgers.set(block.spec.key, ledger);
   if (ledger.fence !== history.fence) cross(ledger, history);
   else if (knows(block) && block.witness.fence < ledger.fence && now < ledger.learningUntil) {
@@ -234,30 +237,34 @@ function settle({ shard, message, history }: Call, { block, ledger, known }: Wor
     // A repetition renews, too: so whoever waits for its confirmation has a write to wait for.
     const isRenewed = status === "duplicate" && record.state === "live";
     if (isRenewed) record.expiresAt = expiryOf(message, block, now);
-    return { ...work, back: 0 };
+    return { ...work, before, hints: [] };
   }
   ledger.lifeEnd = Math.max(ledger.lifeEnd, lifeOf(message, block, now));
   const family = openFamily(shard, block.spec);
   if (family) fromFamily(family, ledger, now);
-  const back = hear(work, history);
-  if (family) toFamily(family, ledger);
-  return { ...work, back };
+  const refilled = hear(work, history);
+  const richer = family ? toFamily(family, ledger, now) : [];
+  const others = richer.filter(({ spec }) =>
+    message.blocks.every((one) => one.spec.key !== spec.key),
+  );
+  const hints = others.flatMap((one) => wakeLater(one, now)); // (WT5)
+  return { ...work, before: before + refilled, hints };
 }
 
-/** Merges what a block says that was not heard before. Returns the units that came back. */
+/** Merges what a block says that was not heard before. Returns what a rate has refilled until then. */
 function hear(
-  { ledger, block, known, record }: Omit<Settled, "back">,
+  { ledger, block, known, record }: Omit<Settled, "before" | "hints">,
   { now, clock }: History,
 ): Units {
   record.seq = block.seq;
   hearWitness(ledger, block);
-  refillTo(ledger, clock, now);
+  const refilled = refillTo(ledger, clock, now);
   noteSlack(ledger);
-  const back = absorb(ledger, record, block, { isNew: known === undefined, now });
+  absorb(ledger, record, block, { isNew: known === undefined, now });
   reclaim(ledger, block.holder, now);
   balance(ledger, now);
   hearDemand(ledger, record, block.demand, block.mean);
-  return back;
+  return refilled;
 }
 
 function openFamily({ families }: Shard, { family }: LedgerSpec): Family | undefined {
@@ -291,11 +298,8 @@ function lifeOf({ terms }: SyncMessage, { lifeMs, openMs }: SyncBlock, now: Epoc
   return atMost(now + Math.max(lifeMs, openMs + terms.ttlMs + terms.graceMs));
 }
 
-/** What a block is given, and the hints that follow from it. */
-function grantAll(
-  call: Call,
-  works: readonly Settled[],
-): { readonly given: readonly Offer[]; readonly hints: readonly Hint[] } {
+/** What a block is given. Adds the hints that follow from it. */
+function grantAll(call: Call, works: readonly Settled[], hints: Hint[]): readonly Offer[] {
   const { shard, message, history } = call;
   const offers = works.map(({ status, ledger, record, block }) => {
     if (status !== "ok") return NOTHING;
@@ -306,38 +310,35 @@ function grantAll(
   const isShort = ({ grant, need }: Offer): boolean => grant < need;
   const isRefused =
     message.atomic && (offers.some(isShort) || works.some(({ status }) => status !== "ok")); // (SH2)
-  const hints: Hint[] = [];
-  const given = offers.map((offered, i) => {
+  return offers.map((offered, i) => {
     const work = works[i];
     const isGiven = !isRefused && !isShort(offered);
-    if (work?.status === "ok") {
-      hints.push(
-        ...conclude(call, work, isGiven ? offered.grant : 0, isShort(offered) ? offered.need : 0),
-      );
-    }
-    return isGiven ? offered : { ...offered, grant: 0, fromMs: 0, toMs: 0 };
+    const given = isGiven ? offered : { ...offered, grant: 0, fromMs: 0, toMs: 0 };
+    if (work) hints.push(...conclude(call, work, given.grant, isShort(offered) ? offered.need : 0));
+    return given;
   });
-  return { given, hints };
 }
 
 /** `lacking`: what could not be given. */
 function conclude(call: Call, work: Settled, grant: Units, lacking: Units): Hint[] {
   const { shard, message, history } = call;
-  const { ledger, record, block, back } = work;
+  const { ledger, record, block, status, before } = work;
   const { now } = history;
   const hints: Hint[] = [];
+  const isMore = available(accountOf(ledger, now)) > before; // (WT4)
+  if (status !== "ok") return isMore ? wake(ledger, block.holder, now) : hints;
   dropWaiters(ledger, block.need > 0 ? block.holder : "", now);
   give(ledger, record, grant);
   if (lacking > 0 && learningMs(ledger, now) === 0) {
     if (message.waitMs > 0) addWaiter(ledger, block.holder, lacking, atMost(now + message.waitMs));
     hints.push(...recall(ledger, lacking, now));
   }
-  if (back > 0) hints.push(...wake(ledger, block.holder, now));
+  if (isMore) hints.push(...wake(ledger, block.holder, now));
   if (block.close !== 2) record.expiresAt = expiryOf(message, block, now);
   closeRecord(ledger, record, block, now);
   ledger.version += 1;
   const family = openFamily(shard, block.spec);
-  if (family) toFamily(family, ledger);
+  if (family) toFamily(family, ledger, now);
   return hints;
 }
 

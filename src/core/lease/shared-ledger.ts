@@ -179,14 +179,18 @@ export const bookable = ({ refill }: LedgerSpec): Units =>
 const unexplained = ({ lostUsed, explained }: SharedLedger): Units =>
   Math.max(0, lostUsed - Math.max(0, explained));
 
-/** The sums as the figures are made of them. What is left over comes with its own period, debt before. */
+/** What is left over comes with its own period, debt before. */
+export const carriedAt = ({ spec, carried }: Account, now: EpochMs): number =>
+  now < spec.start ? Math.min(carried, 0) : carried;
+
+/** The sums as the figures are made of them. */
 export const accountOf = (ledger: SharedLedger, now: EpochMs): Account => ({
   spec: ledger.spec,
   out: ledger.out,
   settled: ledger.settled,
   quarantined: atMost(ledger.quarantined + unexplained(ledger)),
   owed: ledger.owed,
-  carried: now < ledger.spec.start ? Math.min(ledger.carried, 0) : ledger.carried,
+  carried: carriedAt(ledger, now),
   rate: ledger.rate,
 });
 
@@ -239,12 +243,17 @@ export function hearWitness(ledger: SharedLedger, { witness }: SyncBlock): void 
 /** Where units of the dead stay out of reach until somebody says what became of them (SL4). */
 export const quarantines = ({ spec }: SharedLedger): boolean => spec.kind === "budget";
 
-/** Refills a rate up to `clock`. One that went back gives no credit, and refill goes on from there. */
-export function refillTo(ledger: SharedLedger, clock: EpochMs, now: EpochMs): void {
+/**
+ * Refills a rate up to `clock`. One that went back gives no credit, and refill goes on from there. Returns the units
+ * that came.
+ */
+export function refillTo(ledger: SharedLedger, clock: EpochMs, now: EpochMs): Units {
   const { rate, spec, out } = ledger;
-  if (!rate) return;
+  if (!rate) return 0;
+  const { level } = rate;
   rate.at = Math.min(rate.at, clock);
   accrue({ rate, out, spec: { ...spec, capacity: rateCap(ledger, now) } }, clock);
+  return rate.level - level;
 }
 
 /** The most that may be there and out together. After a loss leases may be out that nobody has told of yet. */

@@ -5,14 +5,19 @@
  *   WT2  What comes back wakes, in their order, as many others as it can serve, each once.
  *   WT3  What comes back and serves none of them is told to all, once: a sidecar that was refused much refuses little
  *        by itself as well, as long as it knows of nothing (S17).
+ *   WT4  Units come back by any call that leaves more than there was before it, what it is granted itself set aside:
+ *        a return, a higher limit, slots of the dead, an operator. What a rate refills is none: all know of that.
+ *   WT5  What an earlier period leaves to a later one comes back to that, and is told to all if somebody waits there:
+ *        its own ledger is not at hand, and asking finds who is first.
  *
  * Hints cost no safety when they are lost, and losing all of them costs time alone.
  */
 import type { DurationMs, EpochMs } from "../time.ts";
 import type { Units } from "../units.ts";
-import { available } from "./ledger.ts";
+import type { Member } from "./family.ts";
+import { available, type LedgerSpec } from "./ledger.ts";
 import type { Hint } from "./message.ts";
-import { accountOf, type SharedLedger } from "./shared-ledger.ts";
+import { accountOf, carriedAt, type SharedLedger } from "./shared-ledger.ts";
 
 /** More than there are pods that could be served by what is scarce. */
 const WAITERS_MAX = 256;
@@ -32,12 +37,15 @@ export function addWaiter(ledger: SharedLedger, holder: string, need: Units, unt
   if (ledger.waiters.length < WAITERS_MAX) ledger.waiters.push({ holder, need, until });
 }
 
+const isCrumb = ({ capacity }: LedgerSpec, units: number): boolean => units < capacity / CRUMB;
+
 /** Units came back. */
 export function wake(ledger: SharedLedger, own: string, now: EpochMs): Hint[] {
   const hints: Hint[] = [];
   let left = available(accountOf(ledger, now));
-  if (left < ledger.spec.capacity / CRUMB) return hints;
+  if (isCrumb(ledger.spec, left)) return hints;
   const { key } = ledger.spec;
+  dropWaiters(ledger, "", now);
   ledger.waiters = ledger.waiters.filter(({ holder, need }) => {
     if (need > left || holder === own) return true;
     hints.push({ kind: "wake", key, holder, units: left });
@@ -47,6 +55,13 @@ export function wake(ledger: SharedLedger, own: string, now: EpochMs): Hint[] {
   const isForNobody = hints.length === 0 && ledger.waiters.some(({ holder }) => holder !== own);
   if (isForNobody && !ledger.rate) hints.push({ kind: "wake", key, holder: "", units: left }); // (WT3)
   return hints;
+}
+
+/** Units came to the ledger of a later period (WT5). */
+export function wakeLater(member: Member, now: EpochMs): Hint[] {
+  const units = available({ ...member, carried: carriedAt(member, now) });
+  if (member.awaitedUntil <= now || isCrumb(member.spec, units)) return [];
+  return [{ kind: "wake", key: member.spec.key, holder: "", units }];
 }
 
 /** Somebody lacks `units`: who has some is to return what idles, and all that is free when asked again. */

@@ -10,6 +10,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { familyOf } from "../../../src/core/lease/family.ts";
 import { list, read } from "../../../src/core/lease/inspect.ts";
 import { reset, resolve } from "../../../src/core/lease/operate.ts";
+import type { Hint } from "../../../src/core/lease/message.ts";
 import { birth, createShard, sync, type Shard } from "../../../src/core/lease/shard.ts";
 import { NEVER, type SharedLedger } from "../../../src/core/lease/shared-ledger.ts";
 import { createRandomFleet } from "../../support/random-fleet.ts";
@@ -50,12 +51,13 @@ function stateOf(shard: Shard, keys: readonly string[], now: number): unknown {
       Array.from(shard.families)
         .filter(([id, family]) => families.includes(id) && lives(family))
         .map(([id, { members, since, lifeEnd }]) => {
-          const lines = members.map(({ spec, settled, owed, carried, lifeEnd: end }) =>
-            [
-              ...[`=${spec.key.slice(spec.key.lastIndexOf("\0") + 1)}`, spec.start, spec.end],
-              ...[spec.capacity, spec.overdraft, spec.rollover, spec.carryDebt ? 1 : 0],
-              ...[settled, owed, carried, end],
-            ].join("|"),
+          const lines = members.map(
+            ({ spec, settled, owed, carried, lifeEnd: end, awaitedUntil }) =>
+              [
+                ...[`=${spec.key.slice(spec.key.lastIndexOf("\0") + 1)}`, spec.start, spec.end],
+                ...[spec.capacity, spec.overdraft, spec.rollover, spec.carryDebt ? 1 : 0],
+                ...[settled, owed, carried, end, awaitedUntil],
+              ].join("|"),
           );
           return [id, { line: [since, lifeEnd, ...lines].join(";"), expires: lifeEnd }];
         }),
@@ -157,16 +159,20 @@ test(`${OPS} random messages: Redis answers, hints and keeps what the reference 
         .filter((one) => one.key === key)
         .flatMap(({ holders }) => holders.filter(({ state }) => state === "expired"));
       const one = dead.length > 0 && rng.chance(0.5) ? rng.pick(dead).id : undefined;
-      const units = resolve(shard, key, one, now);
-      assert.equal(await redis.operate(key, "resolve", one ?? "", now), units, "resolved");
-      if (units) count("resolved");
+      const resolved = resolve(shard, key, one, now);
+      assert.deepEqual(await redis.operate(key, "resolve", one ?? "", now), resolved, "resolved");
+      if (resolved && resolved.units > 0) note("resolved", resolved.hints);
     }
     if (rng.chance(0.002)) {
-      const isThere = reset(shard, key, now);
-      const units = await redis.operate(key, "reset", "", now);
-      assert.equal(units !== undefined, isThere, "reset");
-      count("reset");
+      const expected = reset(shard, key, now);
+      assert.deepEqual(await redis.operate(key, "reset", "", now), expected, "reset");
+      if (expected) note("reset", expected.hints);
     }
+  }
+
+  function note(what: string, hints: readonly Hint[]): void {
+    count(what);
+    if (hints.length > 0) count(`woken by ${what}`);
   }
 
   for (let op = 0; op < OPS; op++) {
@@ -190,7 +196,9 @@ test(`${OPS} random messages: Redis answers, hints and keeps what the reference 
       if (block.grant > 0) count(block.toMs > 0 ? "booked" : "granted");
       if (block.learningMs > 0) count("learning");
     }
-    for (const { kind } of found.hints) count(kind);
+    for (const { kind, key } of found.hints) {
+      count(message.blocks.some(({ spec }) => spec.key === key) ? kind : `${kind} elsewhere`);
+    }
   }
   redis.close();
   if (OPS > 1_000) console.log(SEED, Object.fromEntries(counts));

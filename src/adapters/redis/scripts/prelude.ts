@@ -25,12 +25,12 @@ local LEDGER = { 'schema', 'kind', 'spec_version', 'capacity', 'overdraft', 'uni
 local RECORD = { 'epoch', 'nonce', 'seq', 'granted', 'spent', 'returned', 'beyond', 'overage', 'refunded',
   'expires_at', 'state', 'demand', 'fence', 'version', 'room', 'label' }
 local MEMBER = { 'label', 'start', 'stop', 'capacity', 'overdraft', 'rollover', 'carry_debt', 'settled',
-  'owed', 'carried', 'life_end' }
+  'owed', 'carried', 'life_end', 'awaited_until' }
 local IS_TEXT = { kind = true, waiters = true, lows = true, nonce = true, state = true, label = true, holder = true }
 local FORM = {
   [LEDGER] = '%.0f|%s|' .. string.rep('%.0f|', 37) .. '%s|%s',
   [RECORD] = '%.0f|%s|' .. string.rep('%.0f|', 8) .. '%s|' .. string.rep('%.0f|', 4) .. '%s',
-  [MEMBER] = '%s|' .. string.rep('%.0f|', 9) .. '%.0f',
+  [MEMBER] = '%s|' .. string.rep('%.0f|', 10) .. '%.0f',
 }
 
 -- Many words in one step: a script spends most of its time on reading and writing them.
@@ -131,15 +131,16 @@ local function rate_cap(l, now)
 end
 
 local function refill_to(l, clock, now)
-  if l.kind ~= 'rate' then return end
+  if l.kind ~= 'rate' then return 0 end
   l.at = min(l.at, clock)
-  local elapsed, room = clock - l.at, max(0, rate_cap(l, now) - l.out)
-  if elapsed <= 0 then return end
+  local elapsed, room, level = clock - l.at, max(0, rate_cap(l, now) - l.out), l.level
+  if elapsed <= 0 then return 0 end
   l.at = clock
-  if l.level >= room then l.remainder = 0 return end
+  if l.level >= room then l.remainder = 0 return 0 end
   l.level, l.remainder = accrued(l.level, elapsed, l.units, min(l.remainder, l.every - 1), l.every)
   if l.level >= room then l.remainder = 0 end
   l.level = min(l.level, room)
+  return l.level - level
 end
 
 local function balance(l, now)
@@ -203,6 +204,8 @@ local function fill_member(member, l)
   for _, name in ipairs({ 'start', 'stop', 'capacity', 'overdraft', 'rollover', 'carry_debt', 'owed', 'carried',
     'life_end' }) do member[name] = l[name] end
   member.settled = at_most(l.settled + l.out + held_back(l))
+  member.awaited_until = 0
+  for _, w in ipairs(l.waiting) do member.awaited_until = max(member.awaited_until, w.till) end
 end
 
 local function from_family(family, l, label, now)
@@ -222,17 +225,22 @@ local function from_family(family, l, label, now)
   l.carried, l.owed = own.carried, own.owed
 end
 
-local function to_family(family, l, label)
+local function to_family(family, l, label, now)
   local own, place = member_like(family, label)
-  if not own then return end
+  local richer = {}
+  if not own then return richer end
   fill_member(own, l)
   local before = own
   for i = place + 1, #family.members do
-    carry(before, family.members[i])
-    before = family.members[i]
+    local member = family.members[i]
+    local carried = carried_at(member, now)
+    carry(before, member)
+    if carried_at(member, now) > carried then richer[#richer + 1] = member end
+    before = member
   end
   local periods = IDLE_PERIODS + ceil(owing(before) / max(1, before.capacity))
   family.life_end = max(before.life_end, at_most(before.stop + (before.stop - before.start) * periods))
+  return richer
 end
 
 -- The last part of a ledger's key: its period.

@@ -50,13 +50,13 @@ local function read_block(line)
   return b
 end
 
-local blocks, seen, known_fence = {}, {}, 0
+local blocks, seen, names, known_fence = {}, {}, {}, 0
 for i = 1, count do
   local b = read_block(ARGV[HEAD + i])
   if not b then return refuse('bad') end
   b.key, b.index, b.family_key = KEYS[3 * i - 1], KEYS[3 * i], KEYS[3 * i + 1]
   if seen[b.key] then return refuse('bad') end
-  seen[b.key] = true
+  seen[b.key], names[name_of(b.key)] = true, true
   if b.family_key ~= b.key and b.kind ~= 'budget' then return refuse('bad') end
   known_fence = max(known_fence, b.w_fence)
   b.knows = b.granted > 0 or b.w_version > 0
@@ -73,10 +73,7 @@ for _, b in ipairs(blocks) do
     local l = parse(found[1], LEDGER)
     if l.life_end > clock then
       b.ledger = l
-      l.waiting = {}
-      for holder, need, till in string.gmatch(l.waiters, '([0-9a-f]+):(%d+):(%d+)') do
-        l.waiting[#l.waiting + 1] = { holder = holder, need = tonumber(need), till = tonumber(till) }
-      end
+      read_waiting(l)
       l.slacks = {}
       for version, slack in string.gmatch(l.lows, '(%d+):(%d+)') do
         l.slacks[#l.slacks + 1] = { version = tonumber(version), slack = tonumber(slack) }

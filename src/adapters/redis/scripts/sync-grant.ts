@@ -78,43 +78,13 @@ local function offer(l, r, b)
 end
 
 -- waiting.ts
-local WAITERS_MAX, CRUMB, RECALL_MS, RECALL_AGAIN_MS = 256, 2000, 25, 200
-local hints = {}
-local function name_of(b) return string.match(b.key, ':L:(.*)$') end
-
-local function drop_waiters(l, own)
-  if #l.waiting == 0 then return end
-  local rest = {}
-  for _, w in ipairs(l.waiting) do
-    if w.till > now and w.holder ~= own then rest[#rest + 1] = w end
-  end
-  l.waiting = rest
-end
-
-local function wake(l, b)
-  local left, rest, others, woken = available(l, now), {}, false, false
-  if left < l.capacity / CRUMB then return end
-  for _, w in ipairs(l.waiting) do
-    if w.holder ~= b.holder then others = true end
-    if w.need > left or w.holder == b.holder then rest[#rest + 1] = w
-    else
-      woken = true
-      hints[#hints + 1] = 'W ' .. name_of(b) .. ' ' .. w.holder .. ' ' .. text(left)
-      left = left - w.need
-    end
-  end
-  l.waiting = rest
-  if others and not woken and l.kind ~= 'rate' then
-    hints[#hints + 1] = 'W ' .. name_of(b) .. '  ' .. text(left)
-  end
-end
-
+local WAITERS_MAX, RECALL_MS, RECALL_AGAIN_MS = 256, 25, 200
 local function recall(l, b, units)
   local passed = now - l.recalled_at
   local level = passed < RECALL_AGAIN_MS and 2 or 1
   if l.out == 0 or (passed < RECALL_MS and level <= l.recall_level) then return end
   l.recalled_at, l.recall_level = now, level
-  hints[#hints + 1] = 'R ' .. name_of(b) .. ' ' .. level .. ' ' .. text(units)
+  hints[#hints + 1] = 'R ' .. name_of(b.key) .. ' ' .. level .. ' ' .. text(units)
 end
 
 -- shard.ts: grantAll, conclude
@@ -134,8 +104,11 @@ end
 for _, b in ipairs(blocks) do
   local l, r, o = b.ledger, b.record, b.offer
   if is_refused or b.is_short then o.grant, o.from, o.to = 0, 0, 0 end
-  if b.status == 'ok' then
-    drop_waiters(l, b.need > 0 and b.holder or '')
+  local is_more = available(l, now) > b.before
+  if b.status ~= 'ok' then
+    if is_more then wake(l, b.key, b.holder, now) end
+  else
+    drop_waiters(l, b.need > 0 and b.holder or '', now)
     r.granted, l.out = r.granted + o.grant, l.out + o.grant
     if l.kind == 'rate' then l.level = l.level - o.grant end
     if b.is_short and learning_ms(l) == 0 then
@@ -144,7 +117,7 @@ for _, b in ipairs(blocks) do
       end
       recall(l, b, o.need)
     end
-    if b.back > 0 then wake(l, b) end
+    if is_more then wake(l, b.key, b.holder, now) end
     if b.close ~= 2 then r.expires_at = expiry_of(b) end
     if b.close == 2 then
       lapse(l, r, NEVER)
@@ -155,7 +128,7 @@ for _, b in ipairs(blocks) do
     elseif b.close == 1 then hear_demand(l, r, 0, 0) end
     l.version = l.version + 1
     local family = family_of(b)
-    if family then to_family(family, l, label_of(b.key)) end
+    if family then to_family(family, l, label_of(b.key), now) end
   end
 end
 `;

@@ -128,7 +128,6 @@ local function absorb(b)
     local back = (was_expired and 0 or returned) + fitting(l, r, is_history and 0 or refunded, covered)
     if not is_history then settle_rate(l, back, beyond, rate_cap(l, now) - l.out) end
   else l.owed = at_most(l.owed + overage) end
-  return returned
 end
 
 local function expiry_of(b)
@@ -145,7 +144,7 @@ end
 
 for _, b in ipairs(blocks) do
   local l = b.ledger
-  b.lapsed, b.folded, b.back = {}, {}, 0
+  b.lapsed, b.folded, b.before = {}, {}, available(l, now)
   if l.fence ~= meta.fence then cross(l)
   elseif b.knows and b.w_fence < l.fence and now < l.learning_until then
     l.learning_until = max(l.learning_until, l.since + learn)
@@ -171,13 +170,13 @@ for _, b in ipairs(blocks) do
     if family then from_family(family, l, label_of(b.key), now) end
     r.seq = b.seq
     hear_witness(l, b)
-    refill_to(l, clock, now)
+    b.before = b.before + refill_to(l, clock, now)
     note_slack(l)
-    b.back = absorb(b)
+    absorb(b)
     reclaim(b)
     balance(l, now)
     hear_demand(l, r, b.demand, b.mean)
-    if family then to_family(family, l, label_of(b.key)) end
+    if family then wake_later(to_family(family, l, label_of(b.key), now), b.family_key, names, now) end
   end
 end
 `;

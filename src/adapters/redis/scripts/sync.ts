@@ -14,6 +14,7 @@ import { PRELUDE } from "./prelude.ts";
 import { CHECK } from "./sync-check.ts";
 import { GRANT } from "./sync-grant.ts";
 import { SETTLE } from "./sync-settle.ts";
+import { WAITING } from "./waiting.ts";
 
 const WRITE = `
 call('HSET', KEYS[1], 'history', meta.history, 'fence', text(meta.fence), 'learning_until', text(meta.learning_until),
@@ -21,9 +22,7 @@ call('HSET', KEYS[1], 'history', meta.history, 'fence', text(meta.fence), 'learn
 local reply = { 'ok', text(clock), text(meta.fence) }
 for i, b in ipairs(blocks) do
   local l, r, o = b.ledger, b.record, b.offer
-  local waiters = {}
-  for j, w in ipairs(l.waiting) do waiters[j] = w.holder .. ':' .. text(w.need) .. ':' .. text(w.till) end
-  l.waiters = #waiters > 0 and table.concat(waiters, ',') or '-'
+  write_waiting(l)
   local lows = {}
   for j, low in ipairs(l.slacks) do lows[j] = text(low.version) .. ':' .. text(low.slack) end
   l.lows = #lows > 0 and table.concat(lows, ',') or '-'
@@ -51,11 +50,8 @@ for i, b in ipairs(blocks) do
     text(l.life_end - now), figures_of(l, now) }, '|')
 end
 for key, family in pairs(families) do save_family(key, family) end
--- Losing hints costs time alone: one that cannot be published is no error.
-if ARGV[11] ~= '' then
-  for _, hint in ipairs(hints) do redis.pcall(ARGV[12], ARGV[11], hint) end
-end
+publish(ARGV[11], ARGV[12])
 return reply
 `;
 
-export const SYNC = PRELUDE + CHECK + SETTLE + GRANT + WRITE;
+export const SYNC = PRELUDE + WAITING + CHECK + SETTLE + GRANT + WRITE;
