@@ -6,7 +6,7 @@
  *   DIFF_OPS=20000 DIFF_SEED=7   a long run
  */
 import assert from "node:assert/strict";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { familyOf } from "../../../src/core/lease/family.ts";
 import { list, read } from "../../../src/core/lease/inspect.ts";
 import { reset, resolve } from "../../../src/core/lease/operate.ts";
@@ -29,6 +29,8 @@ const OPS = Number(process.env["DIFF_OPS"] ?? 400);
 const SEED = Number(process.env["DIFF_SEED"] ?? 1);
 /** Later than the server's own clock, by which it forgets keys. */
 const START = 2e12;
+
+vi.setConfig({ testTimeout: 30_000 + 50 * OPS });
 
 let server: RedisServer | undefined;
 beforeAll(async () => {
