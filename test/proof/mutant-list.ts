@@ -358,8 +358,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: "expiryByTimerAlone",
     rule: "RE2",
     file: "src/engine/driver.ts",
-    find: "    expireDue(core, now);\n    funds",
-    replace: "    if (call === undefined) expireDue(core, now);\n    funds",
+    find: "if (expireDue(core, now))",
+    replace: "if (call === OURSELVES && expireDue(core, now))",
   },
   {
     name: "keysAcrossTenants",
