@@ -15,7 +15,7 @@
  * A message less is a twentieth of what a decision costs. The store is asked all the same where it may
  * know more: of a ledger that is new here or was edited, and of a period that another one passes something to.
  */
-import type { LedgerAnswer, LedgerBlock, LedgerSpec, LedgerView } from "../core/lease/ledger.ts";
+import type { LedgerAnswer, LedgerBlock, LedgerReading, LedgerSpec } from "../core/lease/ledger.ts";
 import type { Mode, StoreLossRule } from "../core/policy/document.ts";
 import type { DurationMs, EpochMs } from "../core/time.ts";
 import { MAX_UNITS, type Units } from "../core/units.ts";
@@ -68,7 +68,7 @@ export interface Funds {
   /** Whether waiting could cover more. */
   couldCover(lease: Lease, units: Units): boolean;
   /** What the store knows of a ledger that is not held here, without waiting; undefined: nothing. */
-  peek(key: string): LedgerView | undefined;
+  peek(key: string): LedgerReading | undefined;
   /** This lease was used: what is free or settled on it goes to the store in its time. */
   touch(lease: Lease): void;
   /** A reservation on it may live so long from now on. */
@@ -236,7 +236,7 @@ export function createFunds(store: LeaseStore, tellsAll = false): Funds {
       return Math.min(units, free(lease));
     },
     peek(key) {
-      let known: LedgerView | undefined;
+      let known: LedgerReading | undefined;
       store.read([key], (views) => {
         if (!isFault(views)) [known] = views;
       });

@@ -260,7 +260,7 @@ export function pay(lease: Lease, payment: Payment): void {
 }
 
 /** The store's word, as of a moment of this process's clock. */
-export const heardAt = (view: LedgerView, mono: number): LedgerView =>
+export const heardAt = <T extends LedgerView>(view: T, mono: number): T =>
   view.rate ? { ...view, rate: { ...view.rate, at: mono } } : view;
 
 /** Gives all that is free back, with the next message (LE2). */

@@ -1,6 +1,6 @@
 /** Where an operation goes: every limit that applies, and the account that it has, opens or only looks at. */
 import type { CompiledLimit } from "../core/policy/compile.ts";
-import { freshView, type LedgerSpec } from "../core/lease/ledger.ts";
+import { freshView, viewUnder, type LedgerSpec } from "../core/lease/ledger.ts";
 import { reject, type Rejection } from "../core/rejection.ts";
 import type { Case } from "./case.ts";
 import type { Core } from "./core.ts";
@@ -96,9 +96,16 @@ export function lookAt({ core, turn, asked }: Case, standings: readonly Standing
   });
 }
 
-/** A lease for a look: what the store knows of its ledger, where a period before could have left something. */
+/**
+ * A lease for a look: what the store knows of its ledger, where a period before could have left something. Nobody may
+ * have told the store of our revision yet: of the two the higher one's numbers hold, as they will for whoever asks next.
+ */
 export function madeUpLease({ funds }: Core, spec: LedgerSpec, { now, ticket }: Turn): Lease {
   const peeked = spec.family === "" ? undefined : funds.peek(spec.key);
   const known = ticket?.views.get(spec.key) ?? peeked;
-  return createLease(spec, known ?? freshView(spec, now.mono), now.mono);
+  if (!known) return createLease(spec, freshView(spec, now.mono), now.mono);
+  const { numbers } = known;
+  return numbers.version < spec.version
+    ? createLease(spec, viewUnder(known, numbers, spec), now.mono)
+    : createLease({ ...spec, ...numbers }, known, now.mono);
 }

@@ -13,7 +13,7 @@
  *
  *   out = A + V − U − R ≥ 0     what the holder has and has reported neither as spent nor as returned
  */
-import type { LedgerAnswer, LedgerBlock, LedgerView } from "../core/lease/ledger.ts";
+import type { LedgerAnswer, LedgerBlock, LedgerReading } from "../core/lease/ledger.ts";
 
 /** The store could not answer; what was asked may or may not have happened. */
 export interface StoreFault {
@@ -33,7 +33,7 @@ export interface LeaseStore {
   /** Balances without creating anything; `undefined` for a ledger that the store does not have. */
   read(
     keys: readonly string[],
-    done: (views: readonly (LedgerView | undefined)[] | StoreFault) => void,
+    done: (views: readonly (LedgerReading | undefined)[] | StoreFault) => void,
   ): void;
   close(): Promise<void>;
 }

@@ -11,7 +11,7 @@
  * Not modelled: several shards on several nodes that fail by themselves (here all shards fail together, but each
  * may be lost alone), and a replica that is read.
  */
-import type { LedgerSpec, LedgerView } from "../../src/core/lease/ledger.ts";
+import type { LedgerReading, LedgerSpec } from "../../src/core/lease/ledger.ts";
 import type { Hint, SyncMessage, SyncReply } from "../../src/core/lease/message.ts";
 import type { Agenda } from "./agenda.ts";
 import type { Chance } from "./chance.ts";
@@ -82,7 +82,7 @@ export interface Cluster {
   /** The node that a client on this side reaches. */
   nodeFor(side: 0 | 1): Node;
   sync(node: Node, message: SyncMessage): Executed;
-  read(node: Node, uid: string, keys: readonly string[]): readonly (LedgerView | undefined)[];
+  read(node: Node, uid: string, keys: readonly string[]): readonly (LedgerReading | undefined)[];
   birth(node: Node, learnMs: number): void;
   /** Whether what was written at `at` has reached the replicas. */
   isReplicated(node: Node, at: number): boolean;

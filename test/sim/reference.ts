@@ -2,9 +2,9 @@
 import {
   available,
   outOf,
-  viewOf,
+  readingOf,
+  type LedgerReading,
   type LedgerSpec,
-  type LedgerView,
 } from "../../src/core/lease/ledger.ts";
 import type { Hint, SyncMessage, SyncReply } from "../../src/core/lease/message.ts";
 import { birth, createShard, sync, type Shard, type StoreEnv } from "../../src/core/lease/shard.ts";
@@ -108,10 +108,10 @@ export const viewsOf = (
   shard: Shard | undefined,
   keys: readonly string[],
   now: number,
-): readonly (LedgerView | undefined)[] =>
+): readonly (LedgerReading | undefined)[] =>
   keys.map((key) => {
     const ledger = shard?.ledgers.get(key);
-    return ledger && viewOf(accountOf(ledger, now));
+    return ledger && readingOf(accountOf(ledger, now));
   });
 
 export const copyOf = (shard: Shard): Shard => structuredClone(shard);

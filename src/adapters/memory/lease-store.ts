@@ -15,6 +15,7 @@ import {
   fold,
   grant,
   lacks,
+  readingOf,
   settle,
   viewOf,
   type Ledger,
@@ -103,7 +104,7 @@ export function createMemoryLeaseStore(
         keys.map((key) => {
           const ledger = ledgers.get(key) ?? closed(key);
           if (ledger) accrue(ledger, now());
-          return ledger && viewOf(ledger);
+          return ledger && readingOf(ledger);
         }),
       );
     },

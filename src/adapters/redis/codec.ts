@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { familyOf } from "../../core/lease/family.ts";
-import { viewOf, type LedgerSpec, type LedgerView } from "../../core/lease/ledger.ts";
+import { readingOf, viewOf, type LedgerReading, type LedgerSpec } from "../../core/lease/ledger.ts";
 import type {
   BlockReply,
   Hint,
@@ -162,9 +162,12 @@ export function encodeViews(tag: string, keys: readonly string[], clock: string)
 }
 
 /** In the order of the keys; undefined: there is no such ledger. */
-export const decodeViews = (keys: readonly string[], reply: unknown): (LedgerView | undefined)[] =>
+export const decodeViews = (
+  keys: readonly string[],
+  reply: unknown,
+): (LedgerReading | undefined)[] =>
   linesOf(reply).map((line, i) =>
-    line === "" ? undefined : viewOf(readAccount(keys[i] ?? "", createReader(line))),
+    line === "" ? undefined : readingOf(readAccount(keys[i] ?? "", createReader(line))),
   );
 
 /** `holder`: of a lease; "": all that are dead. */

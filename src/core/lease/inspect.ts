@@ -1,7 +1,7 @@
 /** What a shard shows without changing anything. */
 import type { EpochMs } from "../time.ts";
 import type { Units } from "../units.ts";
-import { outOf, viewOf, type LedgerView } from "./ledger.ts";
+import { outOf, readingOf, type LedgerReading, type LedgerView } from "./ledger.ts";
 import { asInFamily, familyOf } from "./family.ts";
 import type { Shard } from "./shard.ts";
 import {
@@ -17,7 +17,7 @@ export function read(
   shard: Shard,
   keys: readonly string[],
   now: EpochMs,
-): (LedgerView | undefined)[] {
+): (LedgerReading | undefined)[] {
   return keys.map((key) => {
     const ledger = shard.ledgers.get(key);
     return ledger && isReadable(ledger, now) ? viewAt(shard, ledger, now) : undefined;
@@ -28,11 +28,11 @@ export const isReadable = ({ schema, lifeEnd }: SharedLedger, now: EpochMs): boo
   schema <= SCHEMA && lifeEnd > now;
 
 /** What has been carried into a ledger since it was last written is known to its family. */
-function viewAt({ families }: Shard, ledger: SharedLedger, now: EpochMs): LedgerView {
+function viewAt({ families }: Shard, ledger: SharedLedger, now: EpochMs): LedgerReading {
   const copy = { ...ledger, rate: ledger.rate && { ...ledger.rate } };
   asInFamily(families.get(familyOf(ledger.spec.key)), copy);
   refillTo(copy, Math.max(now, copy.rate?.at ?? 0), now);
-  return viewOf(accountOf(copy, now));
+  return readingOf(accountOf(copy, now));
 }
 
 /** A ledger as an operator sees it. */

@@ -81,6 +81,17 @@ export interface LedgerView {
   readonly rate: Readonly<RateBucket> | undefined;
 }
 
+/** What a policy says of a ledger, and may say otherwise in its next revision. */
+export type LedgerNumbers = Pick<
+  LedgerSpec,
+  "version" | "capacity" | "overdraft" | "refill" | "rollover" | "carryDebt"
+>;
+
+/** Figures that somebody reads who has told the store nothing, and the numbers that they were made under. */
+export interface LedgerReading extends LedgerView {
+  readonly numbers: LedgerNumbers;
+}
+
 export interface LedgerAnswer {
   /** Total granted to this holder; of a folded ledger what is out with it. */
   readonly granted: Units;
@@ -278,6 +289,13 @@ export function viewOf(ledger: Account): LedgerView {
   };
 }
 
+export const readingOf = (ledger: Account): LedgerReading => {
+  const { version, capacity, overdraft, refill, rollover, carryDebt } = ledger.spec;
+  const { units, everyMs, burst } = refill;
+  const numbers = { version, capacity, overdraft, rollover, carryDebt };
+  return { ...viewOf(ledger), numbers: { ...numbers, refill: { units, everyMs, burst } } };
+};
+
 function nextAvailable(spec: LedgerSpec, left: number, debt: Units): number {
   const unused = Math.min(Math.max(0, left - spec.overdraft), spec.rollover);
   return atMost(spec.capacity + spec.overdraft + unused) - (spec.carryDebt ? debt : 0);
@@ -299,8 +317,10 @@ export function respec(ledger: Account, spec: LedgerSpec): void {
   ledger.spec = spec;
 }
 
+type Room = Pick<LedgerSpec, "capacity" | "overdraft">;
+
 /** The view of it under new numbers: a guess, until the store has heard of them. */
-export function viewUnder(view: LedgerView, from: LedgerSpec, to: LedgerSpec): LedgerView {
+export function viewUnder(view: LedgerView, from: Room, to: Room): LedgerView {
   const more = to.capacity - from.capacity;
   const limit = view.limit + more;
   if (view.rate) {

@@ -2,7 +2,7 @@
  * What a decision asks of the holder: whether it has the units, and if not whether waiting could help, or why it
  * cannot.
  */
-import type { LedgerView } from "../../core/lease/ledger.ts";
+import type { LedgerReading } from "../../core/lease/ledger.ts";
 import type { DurationMs } from "../../core/time.ts";
 import type { Units } from "../../core/units.ts";
 import { isFault, type Claim, type Lack, type Outcome } from "../funds.ts";
@@ -120,7 +120,7 @@ export function nextOfWaiters({ waiters, resends, now }: HolderState): number {
 function noteViews(
   { views: known }: Ticket,
   keys: readonly string[],
-  views: readonly (LedgerView | undefined)[],
+  views: readonly (LedgerReading | undefined)[],
   mono: number,
 ): void {
   for (const [i, view] of views.entries()) {

@@ -3,8 +3,8 @@ import { createMemoryLeaseStore } from "../../../../src/adapters/memory/lease-st
 import type {
   LedgerAnswer,
   LedgerBlock,
+  LedgerReading,
   LedgerSpec,
-  LedgerView,
 } from "../../../../src/core/lease/ledger.ts";
 import { MAX_UNITS } from "../../../../src/core/units.ts";
 import type { StoreFault } from "../../../../src/ports/lease-store.ts";
@@ -28,8 +28,8 @@ function aStore() {
       expect(heard).toHaveLength(1);
       return certain(heard[0] ?? []);
     },
-    read(...keys: string[]): readonly (LedgerView | undefined)[] {
-      const heard: (readonly (LedgerView | undefined)[] | StoreFault)[] = [];
+    read(...keys: string[]): readonly (LedgerReading | undefined)[] {
+      const heard: (readonly (LedgerReading | undefined)[] | StoreFault)[] = [];
       store.read(keys, (views) => heard.push(views));
       expect(heard).toHaveLength(1);
       return certain(heard[0] ?? []);
@@ -116,6 +116,14 @@ describe("reading", () => {
     const store = aStore();
     expect(store.read("a", "a")).toEqual([undefined, undefined]);
     expect(store.read("a")).toEqual([undefined]);
+  });
+
+  test("MS2: tells under which numbers a balance was made: of the highest revision that was told of it", () => {
+    const store = aStore();
+    store.sync(aBlock({ ...a, version: 2, capacity: 300, rollover: 7 }, { need: 60 }));
+    store.sync(aBlock(a));
+    const numbers = { version: 2, capacity: 300, overdraft: 0, rollover: 7, carryDebt: false };
+    expect(store.read("a")).toMatchObject([{ available: 240, numbers }]);
   });
 
   test("MS2: changes no balance, and brings a rate up to now", () => {

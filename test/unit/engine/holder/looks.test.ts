@@ -67,6 +67,63 @@ describe("a look", () => {
   });
 });
 
+describe("a look where the store has the numbers of another revision", () => {
+  const numbered = (revision: number, times: number): string => `
+revision: ${revision}
+tenants:
+  acme:
+    uid: acme-1
+    limits:
+      - { name: money, meter: usd_micros, budget: { units: ${100 * times}, period: month } }
+      - { name: pace, meter: tokens, rate: { units: ${100 * times}, every: 1h } }
+      - { name: slots, concurrency: { max: ${2 * times} } }
+`;
+  const all = { amounts: { usd_micros: 50, tokens: 50 } };
+  /** The first sidecar has used all under its revision; the second one holds nothing. */
+  function usedUp(mine: string, theirs: string) {
+    const fleet = fleetOf(mine);
+    const [one, two] = fleet.replicas;
+    two?.engine.reload(aPolicy(theirs));
+    for (let i = 0; i < 2; i++) {
+      one?.run(aReserve(all));
+      fleet.clock.advance(300);
+    }
+    return { fleet, two };
+  }
+  const numbersOf = (pending: Pending<readonly Balance[]> | undefined) => {
+    const answer = pending?.answer;
+    if (!answer || isRejection(answer)) throw new Error("no balances");
+    return answer.map(({ limitUnits, remainingUnits }) => [limitUnits, remainingUnits]);
+  };
+
+  test("S31, policy.md: the numbers of the higher revision hold, though the store has not heard of them", () => {
+    const { fleet, two } = usedUp(numbered(1, 1), numbered(2, 10));
+    const [fits, seen] = [two?.run(aCheck(all)), two?.balances({})];
+    const tooMuch = two?.run(aCheck({ amounts: { usd_micros: 901 } }));
+    fleet.clock.advance(20);
+    expect(numbersOf(seen)).toEqual([
+      [1_000, 900],
+      [1_000, 900],
+      [20, 18],
+    ]);
+    expect(verdictOf(fits).decision).toBe("allow");
+    expect(verdictOf(tooMuch).denial?.reason).toBe("BUDGET_EXHAUSTED");
+    expect(ledgersOf(fleet).map(({ spec }) => spec.version)).toEqual([1, 1, 1]);
+    const admitted = two?.run(aReserve(all));
+    fleet.clock.advance(300);
+    expect(verdictOf(admitted).decision).toBe("allow");
+  });
+
+  test("S31, policy.md: where the store's is the higher one, its numbers hold", () => {
+    const { fleet, two } = usedUp(numbered(2, 10), numbered(1, 1));
+    const [fits, seen] = [two?.run(aCheck(all)), two?.balances({})];
+    fleet.clock.advance(20);
+    expect(numbersOf(seen).map(([limit]) => limit)).toEqual([1_000, 1_000, 20]);
+    for (const [, remaining = 0] of numbersOf(seen)) expect(remaining).toBeGreaterThan(10);
+    expect(verdictOf(fits).decision).toBe("allow");
+  });
+});
+
 describe("limits that refuse nothing", () => {
   test.each(["soft", "shadow"])(
     "S10a, S11: %s counts past its end, and what it counts is seen by all",
