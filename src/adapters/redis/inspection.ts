@@ -171,7 +171,8 @@ function rightsFindings(probed: Outcome, waited: Outcome): readonly Finding[] {
 }
 
 /** Each version has words of its own for it. */
-const isForbidden = (error: string): boolean => /NOPERM|can't (run|access)|permission/.test(error);
+const isForbidden = (error: string): boolean =>
+  /NOPERM|can't (run|access|publish)|permission/.test(error);
 
 /** A server that still loads, is out of memory or lacks replicas says so by itself. */
 const refusal = (what: string, error: string): string =>
