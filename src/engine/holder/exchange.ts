@@ -244,7 +244,7 @@ function hearView(state: HolderState, stock: Stock, { sent, block, said }: Heard
   if (!stock.dry && view.available >= stock.quietFrom) endSilence(stock);
   if (said.horizonMs >= 0) stock.horizon = said.horizonMs;
   stock.holders = said.holders;
-  stock.takenUntil = mono + said.lifeMs - sent.message.terms.ttlMs; // so long the dead keep theirs
+  stock.takenUntil = mono + said.lifeMs - 2 * sent.message.terms.ttlMs; // so long the dead keep theirs
 }
 
 /** The waiter of a message may go on, or tries again when a hint or this moment comes. */

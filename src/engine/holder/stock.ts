@@ -353,7 +353,8 @@ function lifeOf(stock: Stock, openMs: number, { at, ttlMs, graceMs }: Moment): n
     if (spec.idleMs !== undefined) return spec.idleMs + GRACE + beyond;
     return Math.max(0, spec.end - at) + GRACE + stock.longestTtl + beyond;
   }
-  if (spec.kind === "slots") return beyond;
+  // Longer than all leases of it: then a store whose clock is set ahead finds it, and learns who is there.
+  if (spec.kind === "slots") return beyond + ttlMs;
   const toFull = Math.ceil((spec.capacity + stock.lease.beyond) / Math.max(1, spec.refill.units));
   return Math.min(toFull * spec.refill.everyMs, MAX_UNITS / 2) + beyond;
 }
