@@ -15,8 +15,8 @@ import type { Ticket, Turn } from "../../src/engine/turn.ts";
 import type { Recovered } from "../../src/ports/journal.ts";
 import type { StoreFault } from "../../src/ports/lease-store.ts";
 import type { SharedStoreListener } from "../../src/ports/shared-store.ts";
+import { recordLog, type LogLine } from "./log-lines.ts";
 import { createSeededRng } from "./seeded-rng.ts";
-import { SILENT } from "./silence.ts";
 
 /** 2026-11-21T10:00:00Z. */
 export const START = 1_795_255_200_000;
@@ -35,6 +35,8 @@ export interface HolderHarness {
   readonly sent: SyncMessage[];
   /** What has gone out in a row: "journal" for a write, "message" for a message. */
   readonly listener: SharedStoreListener;
+  /** What it has logged. */
+  readonly lines: readonly LogLine[];
   now(): Now;
   lease(parts: Partial<LedgerSpec> & { readonly key: string }): Lease;
   /** One decision; what is granted is held. */
@@ -77,6 +79,7 @@ export function holderWith(
   let mono = 1_000;
   let wall = START;
   const heard: SharedStoreListener[] = [];
+  const { log, lines } = recordLog();
   birth(shard, 0, { now: START, historyId: "a" });
 
   const now = (): Now => ({ wall, latest: wall, mono });
@@ -92,7 +95,7 @@ export function holderWith(
       close: () => Promise.resolve(),
     },
     rng: createSeededRng(++made),
-    log: SILENT,
+    log,
     label: "test",
     terms: DEFAULT_TERMS,
     waitMs: 250,
@@ -128,6 +131,7 @@ export function holderWith(
     open,
     sent,
     listener,
+    lines,
     now,
     lease(parts) {
       const spec: LedgerSpec = {

@@ -11,16 +11,11 @@ import {
 } from "../../src/compose/sidecar.ts";
 import { SIDECAR_DEFAULTS, type SidecarConfig } from "../../src/compose/sidecar-config.ts";
 import type { Log } from "../../src/ports/log.ts";
+import type { LogLine } from "./log-lines.ts";
 import { createQuotaClient, type QuotaClient } from "./quota-client.ts";
 
 const HEAD = "apiVersion: imprest.dev/v1\nkind: Policy\n";
 const ANY_PORT = { kind: "tcp", host: "127.0.0.1", port: 0 } as const;
-
-export interface LogLine {
-  readonly level: string;
-  readonly message: string;
-  readonly fields: Readonly<Record<string, unknown>>;
-}
 
 export interface RunningSidecar {
   readonly sidecar: Sidecar;

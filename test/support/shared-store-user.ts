@@ -13,7 +13,7 @@ import {
 } from "../../src/core/lease/message.ts";
 import type { StoreFault } from "../../src/ports/lease-store.ts";
 import { aLedgerSpec } from "./ledgers.ts";
-import type { LogLine } from "./running-sidecar.ts";
+import { recordLog, type LogLine } from "./log-lines.ts";
 import { eventually } from "./eventually.ts";
 
 type Access = Parameters<typeof createRedisStore>[0];
@@ -143,17 +143,4 @@ export function useStore(address: string, options: StoreUserOptions = {}): Store
       ),
     close: () => store.close(),
   };
-}
-
-function recordLog() {
-  const lines: LogLine[] = [];
-  const write =
-    (level: string) =>
-    (fields: Readonly<Record<string, unknown>>, message: string): void =>
-      void lines.push({ level, message, fields });
-  const log = {
-    ...{ debug: write("debug"), info: write("info") },
-    ...{ warn: write("warn"), error: write("error") },
-  };
-  return { lines, log };
 }

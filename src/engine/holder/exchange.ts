@@ -139,17 +139,22 @@ function answered(state: HolderState, sent: Sent, reply: SyncReply | StoreFault)
   if (sent.waiting) waitedFor(state, sent, sent.waiting, reply);
 }
 
-/** Another process is this holder now, or the leases were retired when the journal that this one read had failed. */
+/**
+ * An operator resolved them while this one was silent, another process is this holder now, or the leases were retired
+ * when the journal that this one read had failed.
+ */
 function isAnothers(state: HolderState, { stocks }: Sent): void {
   const own = stocks.filter(({ retiring }) => !retiring);
   for (const stock of stocks) if (stock.retiring) state.forget(stock); // they are the other's to settle
-  if (own.length > 0) startAnew(state);
+  if (own.length > 0) startAnew(state, own);
 }
+
+const ledgersOf = (stocks: readonly Stock[]): readonly string[] =>
+  stocks.map(({ lease }) => lease.spec.key.replaceAll("\0", "/"));
 
 /** A malformed message or a newer schema: a defect, or an upgrade under way. Nothing is lost; it is told. */
 function refusedWhole(state: HolderState, sent: Sent, status: "bad" | "newer"): void {
-  const keys = sent.message.blocks.map(({ spec }) => spec.key.replaceAll("\0", "/"));
-  state.log.error({ status, ledgers: keys }, "the store refused a message");
+  state.log.error({ status, ledgers: ledgersOf(sent.stocks) }, "the store refused a message");
   const again = state.now.mono + REFUSED_AGAIN;
   for (const stock of sent.stocks) {
     stock.settleAt = again;
@@ -297,12 +302,15 @@ export function giveUp(state: HolderState, sent: Sent): void {
   state.sent.delete(sent);
 }
 
+/** Why leases can be another's: the store does not say which of these it was. */
+const TAKEN =
+  "leases of this sidecar are not its own any more: they were resolved by an operator, or settled by the store, while it was silent";
+const TAKEN_OVER = `${TAKEN}, or another process uses its journal, or that had failed before`;
+
 /** The leases are not this process's: nothing that was granted is ours; what reservations hold is counted beyond. */
-export function startAnew(state: HolderState): void {
-  state.log.error(
-    {},
-    "another process goes on from the same journal, or it had failed before; this one begins anew",
-  );
+function startAnew(state: HolderState, taken: readonly Stock[]): void {
+  const why = state.hasJournal ? TAKEN_OVER : TAKEN;
+  state.log.error({ ledgers: ledgersOf(taken) }, `${why}; it begins anew`);
   state.renewIdentity();
   for (const sent of state.sent) giveUp(state, sent);
   for (const stock of Array.from(state.stocks.values())) {

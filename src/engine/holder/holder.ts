@@ -277,6 +277,7 @@ function nothingHeld({ store, rng, log, label, terms, waitMs, outbox, recovered 
   const before = predecessor(recovered);
   return {
     store,
+    hasJournal: recovered !== undefined,
     rng,
     log,
     terms,

@@ -47,6 +47,8 @@ export interface Shard {
 
 export interface HolderState {
   readonly store: SharedStore;
+  /** What it has survives the process: another one could go on from there. */
+  readonly hasJournal: boolean;
   readonly rng: Rng;
   readonly log: Log;
   readonly terms: LeaseTerms;

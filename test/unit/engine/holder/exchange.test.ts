@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { free, unhold } from "../../../../src/engine/lease.ts";
 import { BIRTH_MS } from "../../../../src/core/lease/message.ts";
+import { resolve } from "../../../../src/core/lease/operate.ts";
 import { birth, createShard } from "../../../../src/core/lease/shard.ts";
 import { START, holderWith } from "../../../support/holder-harness.ts";
 
@@ -238,6 +239,30 @@ describe("messages", () => {
     const again = h.sent.at(-1)?.blocks[0];
     expect(again?.holder).not.toBe(before);
     expect([again?.beyond, again?.granted, free(lease)]).toEqual([10, 0, 0]);
+  });
+
+  test.each([
+    ["no journal", undefined],
+    ["a journal", { intact: true, why: "", of: () => new Map() }],
+  ] as const)("SH3, OP1: with %s it says what may have become of its leases", (_, recovered) => {
+    const h = holderWith(recovered && { recovered });
+    const lease = h.lease({ key: "a" });
+    h.wait(lease, 100);
+    h.answerAll();
+    // It is silent for so long that another one finds it dead, and an operator makes its units available again.
+    const other = holderWith({ shard: h.shard });
+    for (const one of [h, other]) one.elapse(60_000);
+    other.wait(other.lease({ key: "a" }), 10);
+    other.answerAll();
+    const resolved = resolve(h.shard, "u\0a", undefined, h.now().wall);
+    expect(resolved?.units).toBeGreaterThanOrEqual(100);
+    h.pump();
+    h.answerAll();
+    const errors = h.lines.filter(({ level }) => level === "error");
+    expect(errors).toMatchObject([{ fields: { ledgers: ["u/a"] } }]);
+    expect(errors[0]?.message).toContain("resolved by an operator");
+    expect(errors[0]?.message.includes("journal")).toBe(recovered !== undefined);
+    expect([lease.reserved, lease.beyond]).toEqual([100, 100]);
   });
 
   test("EX1: an answer to what the process before it asked for credits nothing", () => {
