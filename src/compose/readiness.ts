@@ -28,7 +28,9 @@ export function createReadiness(): Readiness {
   const storeCheck = (): HealthCheck => {
     const up = gauges?.storeUp() ?? false;
     const degraded = gauges?.degraded() ?? false;
-    const detail = degraded ? `${describe()}, degraded` : describe();
+    const why = gauges?.whyDegraded() ?? "";
+    const said = why === "" ? describe() : `${describe()}: ${why}`;
+    const detail = degraded ? `${said}, degraded` : said;
     return { name: "store", ok: up && !degraded, detail, decides: false };
   };
 

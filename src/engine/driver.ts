@@ -215,6 +215,7 @@ export function createEngine(options: EngineOptions): Engine {
     liveBuckets: () => accounts.live(),
     storeUp: () => funds.isUp(),
     degraded: () => funds.isLost(),
+    whyDegraded: () => funds.whyLost(),
   };
 }
 

@@ -94,6 +94,8 @@ export interface Funds {
   isUp(): boolean;
   /** Answers are given without the store. */
   isLost(): boolean;
+  /** Why, where the store itself does not say so. */
+  whyLost(): string;
   /** Gives everything back; `done` when the store has confirmed it. */
   drain(done: () => void): void;
 }
@@ -221,6 +223,7 @@ export function createFunds(store: LeaseStore, tellsAll = false): Funds {
     journalLost: ignore,
     isUp: () => true,
     isLost: () => false,
+    whyLost: () => "",
     drain(done) {
       funds.flush();
       done();

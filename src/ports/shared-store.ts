@@ -9,14 +9,16 @@ import type { StoreFault } from "./lease-store.ts";
 
 /** What a store tells of itself. */
 export interface SharedStoreListener {
-  /** Reachable and prepared, or not; told once for each change, and first when it is known. */
-  up(isUp: boolean): void;
+  /** Reachable and prepared, or not, and why; told once for each change, and first when it is known. */
+  up(isUp: boolean, cause?: string): void;
   /** Another data set may be behind it (restart, failover, flush): everybody registers again. */
   changed(): void;
   hint(hint: Hint): void;
 }
 
 export interface SharedStore {
+  /** Its address as the log shows it. */
+  readonly name: string;
   /**
    * Sends the message once, and never again by itself. A fault: it may or may not have been received; the
    * caller sends the same message again. `done` is called exactly once, never in the same turn, and at the

@@ -48,4 +48,6 @@ export interface Gauges {
   liveBuckets(): number;
   storeUp(): boolean;
   degraded(): boolean;
+  /** Why, where it is not that the store cannot be reached; "" otherwise. */
+  whyDegraded(): string;
 }

@@ -178,6 +178,7 @@ export function createWire(options: WireOptions): Wire {
   }
 
   return {
+    name: "simulated",
     sync(message, done) {
       if (!lives()) return;
       for (const { spec, holder, close } of message.blocks) {

@@ -10,6 +10,8 @@ import { audit, mergeBooks, type Books } from "./client-books.ts";
 import type { Fleet, FleetMember } from "./fleet-sidecars.ts";
 
 export const LOST = "store lost: serving from what is leased";
+export const LEARNS =
+  "store may have lost data and learns what was used: serving from what is leased";
 export const BACK = "store back";
 const STORE_UNAVAILABLE = 10;
 
@@ -71,12 +73,15 @@ export async function endure(fleet: Fleet, ordeal: Ordeal): Promise<Books> {
     since = performance.now();
     await Promise.all(members.map((member) => member.says(BACK)));
   }
-  if (!restore) await everybodyIs(fleet, 1);
+  if (!restore) {
+    await everybodyIs(fleet, 1);
+    for (const member of members) expect(await member.ready()).toMatch(/store: .*: .*, degraded/);
+  }
   await everybodyIs(fleet, 0);
   withinTime("the store grants again", performance.now() - since, promisedMs);
   await agents.admitted(30);
   await agents.stop();
-  if (restore) for (const member of members) await saysSo(member);
+  for (const member of members) await saysSo(member);
   const last = startAgents(members, { tenant: TENANT });
   await last.done;
   const books = mergeBooks([agents.books, last.books]);
@@ -87,9 +92,9 @@ export async function endure(fleet: Fleet, ordeal: Ordeal): Promise<Books> {
 const isLost = ({ reason, degraded }: Books["refusals"][number]): boolean =>
   reason === STORE_UNAVAILABLE && degraded;
 
-/** One line when it is lost, and one when it is back; a machine that is busy may lose it more often. */
+/** One line when it is lost, and one when units are to be had again; a machine that is busy may lose it more often. */
 async function saysSo(member: FleetMember): Promise<void> {
-  const lost = member.said(LOST);
+  const lost = [...member.said(LOST), ...member.said(LEARNS)];
   expect(member.said(BACK).length).toBe(lost.length);
   if (lost.length > 1) console.log(`${member.name}:`, lost.map(({ cause }) => cause).join(" | "));
   if (isQuiet()) expect(lost.length).toBe(1);
@@ -101,7 +106,7 @@ async function tellsOfIt({ members }: Fleet): Promise<void> {
   for (const member of members) {
     expect(await member.metric("imprest_store_up")).toBe(0);
     expect(await member.metric("imprest_degraded")).toBe(1);
-    expect(await member.ready()).toMatch(/store.*degraded/);
+    expect(await member.ready()).toMatch(/store: .*: .*, degraded/);
   }
 }
 

@@ -15,11 +15,14 @@ import type { SharedStore, SharedStoreListener } from "../../src/ports/shared-st
 import { aCall, aSubject, type SubjectLike } from "./builders.ts";
 import { aPolicy } from "./engine-harness.ts";
 import { createManualClock, type ManualClock } from "./manual-clock.ts";
+import { recordLog, type LogLine } from "./log-lines.ts";
 import { createSeededRng } from "./seeded-rng.ts";
-import { NO_TELEMETRY, SILENT } from "./silence.ts";
+import { NO_TELEMETRY } from "./silence.ts";
 
 export interface Replica {
   readonly engine: Engine;
+  /** What it has logged. */
+  readonly lines: readonly LogLine[];
   /** Starts an operation; its answer is there once time has moved far enough. */
   run(operation: Operation, deadline?: number): Pending<Answer>;
   balances(subject: SubjectLike, refresh?: boolean): Pending<readonly Balance[]>;
@@ -36,7 +39,7 @@ export interface FleetHarness {
   /** Messages that the store has executed, blocks in them, and hints that it sent. */
   readonly counted: { messages: number; blocks: number; hints: number };
   /** Everybody hears that the store is there, or gone; while it is gone messages fail. */
-  up(isUp: boolean): void;
+  up(isUp: boolean, cause?: string): void;
   /** Nothing that this replica says from now on arrives. */
   cut(replica: number): void;
   /** Another replica joins. */
@@ -83,6 +86,7 @@ export function fleetOf(policy: string, options: FleetHarnessOptions = {}): Flee
   };
   const silent = new Set<string>();
   const createStore = (): SharedStore => ({
+    name: "reference",
     sync(message, done) {
       clock.timer(delay(), () => {
         if (silent.has(message.holder.label)) return;
@@ -116,6 +120,7 @@ export function fleetOf(policy: string, options: FleetHarnessOptions = {}): Flee
   const replicas: Replica[] = [];
   const join = (): Replica => {
     joined++;
+    const { log, lines } = recordLog();
     const engine = createEngine({
       document: aPolicy(policy),
       calendar: createCalendar(),
@@ -126,13 +131,14 @@ export function fleetOf(policy: string, options: FleetHarnessOptions = {}): Flee
         label: `pod-${joined}`,
         terms: { ttlMs: 10_000, graceMs: 1_000, learnMs: 12_000, strict: false, ...options.terms },
       },
-      log: SILENT,
+      log,
       telemetry: NO_TELEMETRY,
       idempotencyKeys: 100_000,
       waitMs: options.waitMs ?? 250,
     });
     const replica: Replica = {
       engine,
+      lines,
       run(operation, deadline = Infinity) {
         const pending: Pending<Answer> = { answer: undefined };
         engine.run({ ...aCall(), deadline }, operation, (answer) => {
@@ -160,9 +166,9 @@ export function fleetOf(policy: string, options: FleetHarnessOptions = {}): Flee
     replicas,
     shards,
     counted,
-    up(is) {
+    up(is, cause) {
       isUp = is;
-      for (const listener of listeners) listener.up(is);
+      for (const listener of listeners) listener.up(is, cause);
     },
     cut: (replica) => void silent.add(`pod-${replica + 1}`),
     join,

@@ -85,6 +85,7 @@ export function holderWith(
   const now = (): Now => ({ wall, latest: wall, mono });
   const holder = createHolder({
     store: {
+      name: "reference",
       sync(message, done) {
         sent.push(message);
         open.push({ message, done });

@@ -14,6 +14,7 @@ export function createReferenceStore(clock: Clock): SharedStore {
     return shard;
   };
   return {
+    name: "reference",
     sync(message, done) {
       clock.timer(0, () => {
         const { reply } = sync(shardOf(message.uid), message, env());

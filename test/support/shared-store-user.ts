@@ -22,6 +22,8 @@ export interface StoreUser {
   readonly store: RedisStore;
   /** "up", "down" and "changed", in the order in which they were told. */
   readonly told: readonly string[];
+  /** With each "down". */
+  readonly causes: readonly string[];
   readonly hints: readonly Hint[];
   readonly lines: readonly LogLine[];
   /** Resolves once it has been told this at least so often. */
@@ -75,9 +77,13 @@ export function useStore(address: string, options: StoreUserOptions = {}): Store
     rng: createRng(),
   });
   const told: string[] = [];
+  const causes: string[] = [];
   const hints: Hint[] = [];
   store.listen({
-    up: (isUp) => told.push(isUp ? "up" : "down"),
+    up(isUp, cause = "") {
+      told.push(isUp ? "up" : "down");
+      if (!isUp) causes.push(cause);
+    },
     changed: () => told.push("changed"),
     hint: (hint) => hints.push(hint),
   });
@@ -123,6 +129,7 @@ export function useStore(address: string, options: StoreUserOptions = {}): Store
   return {
     store,
     told,
+    causes,
     hints,
     lines,
     hears: (what, times = 1) =>

@@ -2,7 +2,7 @@
  * A fleet's store in Redis or Valkey: one server, the primary behind Sentinels, or a Cluster.
  *
  *   RS1  It never gives up: a store that is down, refuses the password or is not what it has to be is tried again
- *        for ever, and said to be down once, with the cause, and once to be back.
+ *        for ever, and told to be down once, with the cause, and once to be up.
  *   RS2  A message is written once. Only a server that has refused it before doing anything makes it go elsewhere.
  *   RS3  Whatever may mean another data set is told: another installation id, another replication id, a slot that
  *        moved, a new connection.
@@ -90,7 +90,7 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
     store,
     log,
     rng,
-    onUp: (isUp) => listener?.up(isUp),
+    onChange: ({ isUp, cause }) => listener?.up(isUp, cause),
   });
 
   async function send(uid: string, call: ScriptWords): Promise<Routed | StoreFault> {
@@ -102,6 +102,7 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
   }
 
   return {
+    name: store,
     sync(message, done) {
       const cause = installation.cause();
       if (cause !== "") {
@@ -124,7 +125,8 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
     listen(to) {
       listener = to;
       // What became known before there was anybody to tell.
-      if (watch.isKnown()) to.up(watch.status().isUp);
+      const { isUp, cause } = watch.status();
+      if (watch.isKnown()) to.up(isUp, cause);
     },
     roundTripMs: () => trips.p99(),
     status: () => watch.status(),

@@ -19,7 +19,8 @@ export interface WatchOptions {
   readonly store: string;
   readonly log: Log;
   readonly rng: Rng;
-  readonly onUp: (isUp: boolean) => void;
+  /** It may be used now, or may not any more. */
+  readonly onChange: (status: StoreStatus) => void;
 }
 
 export interface StoreStatus {
@@ -73,19 +74,11 @@ export function createWatch(options: WatchOptions): Watch {
     const before = status;
     status = now;
     const { isUp, cause } = now;
-    if (isUp !== before?.isUp) {
-      tell(isUp, cause, before !== undefined);
-      options.onUp(isUp);
-    } else if (isUp && cause !== before.cause) {
+    if (isUp !== before?.isUp) options.onChange(now);
+    else if (isUp && cause !== before.cause) {
       if (cause === "") log.info({ store }, "every server of the store answers again");
       else if (before.cause === "") log.warn({ store, cause }, "a server of the store is lost");
     }
-  }
-
-  function tell(isUp: boolean, cause: string, hasBeen: boolean): void {
-    if (!isUp) log.error({ store, cause }, "store lost: serving from what is leased");
-    else if (hasBeen) log.info({ store }, "store back");
-    else log.info({ store }, "store found");
   }
 
   async function beatOnce(): Promise<void> {

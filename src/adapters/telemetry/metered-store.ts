@@ -13,6 +13,7 @@ export function meterStore(store: LeaseStore, timings: Timings): LeaseStore {
 
 export function meterSharedStore(store: SharedStore, timings: Timings): SharedStore {
   return {
+    name: store.name,
     sync: (message, done) => store.sync(message, timed(timings, "sync", done)),
     read: (uid, keys, done) => store.read(uid, keys, timed(timings, "read", done)),
     listen: (listener) => store.listen(listener),

@@ -10,7 +10,7 @@ import type { Ticket, Turn, Wait } from "../turn.ts";
 import { heardAt } from "../lease.ts";
 import { arrive } from "./demand.ts";
 import { isRefused } from "./scarcity.ts";
-import { isLost, noteTtl, patience, type HolderState, type Waiting } from "./state.ts";
+import { isLost, isShut, noteTtl, patience, type HolderState, type Waiting } from "./state.ts";
 import { uidOf, type Stock } from "./stock.ts";
 import { fitsHere, isHopeless, isShort } from "./waiters.ts";
 
@@ -42,7 +42,7 @@ export function ask(
     state.touched.add(stock);
   }
   if (fits && !queues) return "granted";
-  if (turn.ticket?.isOver || isVain || isLost(state)) return fits ? "granted" : "short";
+  if (turn.ticket?.isOver || isVain || isShut(state)) return fits ? "granted" : "short";
   return "wait";
 }
 
@@ -88,7 +88,7 @@ export function look(
 
 /** Whether waiting could bring so many units. */
 export function couldCover(state: HolderState, want: Waiting["wants"][number]): boolean {
-  if (isLost(state) || isRefused(want.stock, want.units, state.now.mono)) return false;
+  if (isShut(state) || isRefused(want.stock, want.units, state.now.mono)) return false;
   return !isShort(state, want) || !isHopeless(state, want);
 }
 

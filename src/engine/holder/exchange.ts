@@ -167,6 +167,7 @@ function refusedWhole(state: HolderState, sent: Sent, status: "bad" | "newer"): 
 /** Another data set than before: everything that is known of this shard is told anew. */
 function noteFence(state: HolderState, uid: string, fence: number): void {
   const shard = state.shards.get(uid);
+  if (shard && fence <= shard.fence) state.returningUntil = -Infinity; // the same as before
   if (!shard || fence <= shard.fence) return;
   const isAnother = shard.fence > 0;
   shard.fence = fence;
@@ -238,6 +239,7 @@ function hearView(state: HolderState, stock: Stock, { sent, block, said }: Heard
   noteTold(lease, block);
   stock.toldVersion = Math.max(stock.toldVersion, block.spec.version);
   stock.learningUntil = said.learningMs > 0 ? mono + said.learningMs : -Infinity;
+  if (!view.rate) state.returningUntil = -Infinity;
   // A rate never learns: what it grants says nothing of a store that was born a moment ago.
   if (said.learningMs === 0) state.hasGranted ||= view.rate === undefined;
   else if (state.hasGranted || said.learningMs > BIRTH_MS) {

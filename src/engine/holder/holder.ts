@@ -12,6 +12,7 @@
  *   stock.ts      one ledger                      exchange.ts  messages and their answers
  *   waiters.ts    operations that wait            upkeep.ts    everything that nobody waits for
  *   scarcity.ts   what is not worth asking        fallback.ts  when the store is lost
+ *   loss.ts       whether it is
  */
 import { freshView } from "../../core/lease/ledger.ts";
 import type { Hint, LeaseTerms } from "../../core/lease/message.ts";
@@ -28,6 +29,7 @@ import { register, resendDue, send, type Part, type Sent } from "./exchange.ts";
 import { countFallback, mayFallBack } from "./fallback.ts";
 import { createLeaseIds, heirOf, newHolder } from "./identity.ts";
 import { endSilence, hearNews } from "./scarcity.ts";
+import { comeBack, createLossTeller, lossEnds, whyLost } from "./loss.ts";
 import { isLost, noteTtl, type HolderState } from "./state.ts";
 import { freeze, newStock, ripen, type Stock } from "./stock.ts";
 import { ask, couldCover, enqueue, look, nextOfWaiters, whyNot } from "./asking.ts";
@@ -110,6 +112,7 @@ export function createHolder(options: HolderOptions): Funds {
     },
   };
 
+  const tellLoss = createLossTeller(state);
   const keeper = options.recovered && createHolderKeeper(state);
 
   function stockOf(lease: Lease): Stock {
@@ -164,6 +167,7 @@ export function createHolder(options: HolderOptions): Funds {
     for (const stock of state.touched) schedule(stock);
     state.touched.clear();
     pumping = false;
+    tellLoss(); // (LS1)
     if (state.stocks.size === 0) drained?.(); // (HO4)
   }
 
@@ -193,10 +197,13 @@ export function createHolder(options: HolderOptions): Funds {
   }
 
   store.listen({
-    up: (isUp) =>
+    up: (isUp, cause = "") =>
       state.later(() => {
+        const wasLost = state.cause !== undefined && !state.isUp;
         state.isUp = isUp;
+        state.cause = cause;
         if (!isUp) return;
+        if (wasLost) comeBack(state);
         state.upSince = state.now.mono;
         for (const stock of state.stocks.values()) {
           stock.fallback = undefined;
@@ -253,12 +260,14 @@ export function createHolder(options: HolderOptions): Funds {
     mayFallBack: (lease, rule, units) => mayFallBack(stockOf(lease), rule, units, state.now.mono),
     countFallback: (lease, units) => countFallback(stockOf(lease), units),
     periodTime: (mono) => state.clock.at(mono),
-    nextDue: () => Math.min(room() > 0 ? state.due.next() : Infinity, nextOfWaiters(state)),
+    nextDue: () =>
+      Math.min(room() > 0 ? state.due.next() : Infinity, nextOfWaiters(state), lossEnds(state)),
     keeper,
     restore: (recovered, leases) => succeed(state, recovered, leases),
     journalLost: (isMarked) => retireAll(state, isMarked),
     isUp: () => state.isUp,
     isLost: () => isLost(state),
+    whyLost: () => whyLost(state),
     drain(done) {
       drained = done;
       state.isDraining = true;
@@ -293,10 +302,12 @@ function nothingHeld({ store, rng, log, label, terms, waitMs, outbox, recovered 
     touched: new Set<Stock>(),
     shards: new Map(),
     isUp: false,
+    cause: undefined,
     upSince: -Infinity,
     isDraining: false,
     hasGranted: false,
     recoveringUntil: -Infinity,
+    returningUntil: -Infinity,
     now: { wall: 0, latest: 0, mono: 0 },
   };
 }

@@ -67,6 +67,8 @@ export interface HolderState {
   /** By uid. */
   readonly shards: Map<string, Shard>;
   isUp: boolean;
+  /** Why it is not up; undefined: nothing has been heard of it. */
+  cause: string | undefined;
   /** When it came (mono). */
   upSince: number;
   /** All is given back for good: nobody waits any more. */
@@ -75,6 +77,8 @@ export interface HolderState {
   hasGranted: boolean;
   /** After a loss: the store grants nothing until then (mono). */
   recoveringUntil: number;
+  /** It is back, and its first answer is to say with which data; until then at the latest (mono). */
+  returningUntil: number;
   now: Now;
   /** Runs what leaves this process, after what it depends on is in the journal. */
   readonly outbox: (task: () => void) => void;
@@ -102,9 +106,13 @@ export const patience = ({ waitMs, store }: HolderState): DurationMs =>
 /** Store time, which decides periods. */
 export const storeTime = ({ clock, now }: HolderState): number => clock.at(now.mono) ?? now.wall;
 
-/** The store cannot be reached, or came back without all that it knew. */
+/** The store cannot be reached, or grants nothing: nobody waits for it. */
+export const isShut = ({ isUp, recoveringUntil, now }: HolderState): boolean =>
+  !isUp || recoveringUntil > now.mono;
+
+/** Answers are given without the store: it is shut, or back without having said what it still knows (loss.ts). */
 export const isLost = (state: HolderState): boolean =>
-  !state.isUp || state.recoveringUntil > state.now.mono;
+  isShut(state) || state.returningUntil > state.now.mono;
 
 /** The store has answered about it since it came (UK7). Who ends cannot wait for that. */
 export const mayGive = ({ upSince, isDraining }: HolderState, { heardFor }: Stock): boolean =>

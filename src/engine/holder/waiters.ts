@@ -16,7 +16,15 @@ import type { Units } from "../../core/units.ts";
 import { available, booked, elsewhere, free } from "../lease.ts";
 import { send, type Part } from "./exchange.ts";
 import { isHushed, isRefused, newsAt, noteRefusal } from "./scarcity.ts";
-import { isLost, mayGive, noteTtl, storeTime, type HolderState, type Waiting } from "./state.ts";
+import {
+  isLost,
+  isShut,
+  mayGive,
+  noteTtl,
+  storeTime,
+  type HolderState,
+  type Waiting,
+} from "./state.ts";
 import { ahead, giveBack, isBooked, isLasting, isTold, ripen, type Stock } from "./stock.ts";
 
 /** Whether an operation may have these units here and now. */
@@ -71,7 +79,7 @@ function goesOn(state: HolderState, waiting: Waiting, blocked: ReadonlySet<Stock
   const isOver =
     state.now.mono >= ticket.until ||
     ticket.isGone() ||
-    isLost(state) ||
+    isShut(state) ||
     state.isDraining ||
     (waiting.isMine && wants.some((want) => isHopeless(state, want)));
   if (isOver) tellRefusal(state, waiting);

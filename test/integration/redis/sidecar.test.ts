@@ -4,6 +4,7 @@ import { Decision, DenyReason } from "../../../src/gen/imprest/v1/quota.ts";
 import { ConfigurationError } from "../../../src/compose/sidecar-config.ts";
 import type { StoreConfig } from "../../../src/compose/store-config.ts";
 import { isProblem, parseStoreUrl } from "../../../src/adapters/redis/store-url.ts";
+import { LEARNS } from "../../support/endurance.ts";
 import { noRedis, redisCli } from "../../support/redis-client.ts";
 import { freePort, startRedis } from "../../support/redis-server.ts";
 import { type RunningSidecar, startSidecar } from "../../support/running-sidecar.ts";
@@ -100,6 +101,39 @@ test.concurrent(
     expect(causes).toHaveLength(1);
     expect(JSON.stringify(running.lines)).not.toContain("hunter2");
     expect(await redisCli(port, "-a", "hunter2", "GET", "imprest:id")).toMatch(/:auto$/);
+  },
+);
+
+test.concurrent(
+  "LS1, LS2: a store that was flushed is told by each sidecar, once, everywhere, until it grants again",
+  PATIENT,
+  async (ending) => {
+    const server = await startRedis();
+    ending.onTestFinished(() => server.stop());
+    const both = [
+      await startOne(ending, server.url, "one"),
+      await startOne(ending, server.url, "other"),
+    ];
+    for (const running of both) {
+      await eventually(async () => (await decisionOf(running, 1n)) === Decision.ALLOW);
+    }
+    await redisCli(server.port, "FLUSHALL");
+    for (const running of both) {
+      const lost = await running.logged(LEARNS);
+      expect(lost).toMatchObject({ level: "warn", fields: { atMostMs: 15_000 } });
+      expect((await running.get("/metrics")).body).toContain("\nimprest_degraded 1\n");
+      expect((await running.get("/readyz?verbose")).body).toMatch(
+        /\[-\]store: redis:.*: it may have lost data, and grants nothing for \d+ s more .*, degraded/,
+      );
+    }
+    for (const running of both) {
+      await running.logged("store back");
+      expect((await running.get("/metrics")).body).toContain("\nimprest_degraded 0\n");
+      expect((await running.get("/readyz?verbose")).body).toMatch(/\[\+\]store: redis:[^ ]*$/m);
+      await eventually(async () => (await decisionOf(running, 1n)) === Decision.ALLOW);
+      const said = running.lines.filter(({ message }) => /^store (lost|may|back)/.test(message));
+      expect(said.map(({ level }) => level)).toEqual(["warn", "info"]);
+    }
   },
 );
 

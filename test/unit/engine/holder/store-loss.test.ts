@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Operation } from "../../../../src/core/operation.ts";
 import type { Verdict } from "../../../../src/core/verdict.ts";
 import { aConsume, aReserve } from "../../../support/builders.ts";
+import { LEARNS, LOST } from "../../../support/endurance.ts";
 import { fleetOf, type FleetHarness } from "../../../support/fleet-harness.ts";
 
 const LIMITS = (limits: string): string => `
@@ -136,5 +137,106 @@ describe("the store is lost", () => {
     expect(told(verdict(fleet, spend(900)))).toEqual(["STORE_UNAVAILABLE", "fallback", true]);
     fleet.clock.advance(13_000);
     expect(verdict(fleet, aReserve({ amounts: { usd_micros: 500 } })).decision).toBe("allow");
+  });
+});
+
+describe("what is said of it", () => {
+  const levelsOf = (fleet: FleetHarness, replica = 0): unknown[] =>
+    (fleet.replicas[replica]?.lines ?? []).map(({ level, message }) => `${level} ${message}`);
+
+  const MANY = `
+revision: 1
+tenants:
+  acme: { uid: acme-1, limits: [{ name: money, meter: usd_micros, budget: { units: 1000, period: month } }, { name: slots, concurrency: { max: 9 } }] }
+  globex: { uid: globex-1, limits: [{ name: money, meter: usd_micros, budget: { units: 1000, period: month } }] }
+`;
+  const spendEverywhere = (fleet: FleetHarness): void => {
+    for (const replica of fleet.replicas) {
+      for (const tenant of ["acme", "globex"]) {
+        replica.run(aConsume({ amounts: { usd_micros: 1 }, subject: { tenant } }));
+      }
+    }
+    fleet.clock.advance(300);
+  };
+  /** The store has nothing any more, and another history. */
+  const flush = (fleet: FleetHarness): void => {
+    for (const shard of fleet.shards.values()) {
+      shard.ledgers.clear();
+      shard.families.clear();
+      if (shard.meta) shard.meta.historyId = `another ${fleet.clock.wall()}`;
+    }
+  };
+  /** Time goes on; at each moment the log says what the gauges say. */
+  function watch(fleet: FleetHarness, ms: number): number {
+    let lostMs = 0;
+    for (let at = 0; at < ms; at += 50) {
+      fleet.clock.advance(50);
+      for (const { engine, lines } of fleet.replicas) {
+        const isTold = /^store (lost|may)/.test(lines.at(-1)?.message ?? "");
+        expect(isTold).toBe(engine.degraded());
+        expect(engine.whyDegraded() !== "").toBe(engine.degraded() && engine.storeUp());
+      }
+      if (fleet.replicas[0]?.engine.degraded()) lostMs += 50;
+    }
+    return lostMs;
+  }
+
+  test("LS1, LS2: data is lost under everybody: one line when units are not to be had, one when they are", () => {
+    const fleet = fleetOf(MANY);
+    spendEverywhere(fleet);
+    flush(fleet);
+    expect(watch(fleet, 20_000)).toBeGreaterThan(11_000);
+    for (const replica of fleet.replicas.keys()) {
+      expect(levelsOf(fleet, replica)).toEqual([
+        "info store found",
+        `warn ${LEARNS}`,
+        "info store back",
+      ]);
+      const [, lost, back] = fleet.replicas[replica]?.lines ?? [];
+      const lostMs = Number(back?.fields["lostMs"]);
+      expect(lost?.fields).toEqual({ store: "reference", atMostMs: 15_000 });
+      expect(lostMs).toBeGreaterThan(11_000);
+      expect(lostMs).toBeLessThanOrEqual(15_000);
+    }
+  });
+
+  test("LS1, LS2: a store that comes back without its data is back when it grants", () => {
+    const fleet = fleetOf(MANY);
+    spendEverywhere(fleet);
+    fleet.up(false);
+    watch(fleet, 10_000);
+    flush(fleet);
+    fleet.up(true);
+    fleet.clock.advance(1);
+    expect(fleet.replicas[0]?.engine.whyDegraded()).not.toBe("");
+    expect(watch(fleet, 20_000)).toBeGreaterThan(11_000);
+    expect(levelsOf(fleet)).toEqual(["info store found", `error ${LOST}`, "info store back"]);
+    expect(fleet.replicas[0]?.lines.at(-1)?.fields["lostMs"]).toBeGreaterThan(21_000);
+    expect(verdict(fleet).decision).toBe("allow");
+  });
+
+  test("LS2: one that has lost nothing is back with its first answer; why it was away is in the log", () => {
+    const fleet = fleetOf(MANY);
+    spendEverywhere(fleet);
+    fleet.up(false, "connect ECONNREFUSED");
+    watch(fleet, 10_000);
+    fleet.up(true);
+    expect(watch(fleet, 3_000)).toBeLessThanOrEqual(50);
+    expect(levelsOf(fleet)).toEqual(["info store found", `error ${LOST}`, "info store back"]);
+    expect(fleet.replicas[0]?.lines[1]?.fields["cause"]).toBe("connect ECONNREFUSED");
+  });
+
+  test("LS3: one that comes and goes all the time writes a pair of lines in five seconds, and the last one is true", () => {
+    const fleet = fleetOf(MANY);
+    spendEverywhere(fleet);
+    for (let i = 0; i < 300; i++) {
+      fleet.up(i % 2 === 1);
+      fleet.clock.advance(200);
+    }
+    expect(levelsOf(fleet).length).toBeLessThanOrEqual(2 * (60 / 5) + 3);
+    expect(levelsOf(fleet).at(-1)).toBe("info store back");
+    fleet.up(false);
+    fleet.clock.advance(6_000);
+    expect(levelsOf(fleet).at(-1)).toBe(`error ${LOST}`);
   });
 });

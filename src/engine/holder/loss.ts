@@ -1,0 +1,86 @@
+/**
+ * Whether answers are given without the store, why, and what the log says of it.
+ *
+ * A store cannot be reached; then it is back, and nobody knows yet with which data; then perhaps it has lost some, and
+ * grants nothing until it has heard what its holders know. To whoever needs units all that is one loss.
+ *
+ *   LS1  Answers, the metric, the probe and the log speak of one state, which changes in turns alone: when a turn
+ *        ends, the last line of the log says what the others say.
+ *   LS2  A loss is one line when it begins, with its cause, and one when units are to be had again, however many
+ *        ledgers and shards hear of it.
+ *   LS3  A store that comes and goes fills no log: a loss so soon after one that was told is told when it has
+ *        lasted until then.
+ */
+import type { DurationMs } from "../../core/time.ts";
+import { isLost, type HolderState } from "./state.ts";
+
+/** A store that is back is asked at once what it still knows, and is not waited for longer than this. */
+const RETURN_MS: DurationMs = 1_000;
+/** Losses of which one was told are not told again before (LS3). */
+const TOLD_AGAIN_MS: DurationMs = 5_000;
+
+/** Until the first shard has heard that a holder is in a new history, and then has learnt (UK6). */
+const longest = ({ terms }: HolderState): DurationMs => terms.learnMs * 1.25;
+
+/** It can be reached again. What it has lost meanwhile its first answers say: each shard is asked for one now. */
+export function comeBack(state: HolderState): void {
+  if (state.stocks.size === 0) return;
+  state.returningUntil = state.now.mono + RETURN_MS;
+  for (const shard of state.shards.values()) shard.toldAt = -Infinity;
+}
+
+/** Why a store that can be reached grants nothing; "": it does, or cannot be reached. */
+export function whyLost({ isUp, now, recoveringUntil, returningUntil }: HolderState): string {
+  const left = Math.ceil((recoveringUntil - now.mono) / 1_000);
+  if (isUp && left > 0) {
+    return `it may have lost data, and grants nothing for ${left} s more while it learns what was used`;
+  }
+  return isUp && returningUntil > now.mono ? "it is back, and has not answered yet" : "";
+}
+
+/** When the loss is over if nothing else happens (mono); Infinity: there is none, or nobody knows. */
+export function lossEnds({ isUp, now, recoveringUntil, returningUntil }: HolderState): number {
+  const end = Math.max(recoveringUntil, returningUntil);
+  return isUp && end > now.mono ? end : Infinity;
+}
+
+/** Says in the log what has changed; at the end of each turn (LS1). */
+export function createLossTeller(state: HolderState): () => void {
+  const { log } = state;
+  const store = state.store.name;
+  let hasFound = false;
+  let since: number | undefined;
+  let toldAt = -Infinity;
+  let isTold = false;
+
+  function begins(): void {
+    const { mono } = state.now;
+    since ??= mono;
+    if (isTold || mono - toldAt < TOLD_AGAIN_MS) return;
+    isTold = true;
+    toldAt = mono;
+    if (!state.isUp) {
+      log.error({ store, cause: state.cause }, "store lost: serving from what is leased");
+    } else {
+      const atMostMs = longest(state);
+      const text = "store may have lost data and learns what was used: serving from what is leased";
+      log.warn({ store, atMostMs }, text);
+    }
+  }
+
+  function ends(): void {
+    if (isTold) {
+      const lostMs = Math.round(state.now.mono - (since ?? state.now.mono));
+      log.info({ store, lostMs }, "store back");
+    } else if (!hasFound) log.info({ store }, "store found");
+    hasFound = true;
+    isTold = false;
+    since = undefined;
+  }
+
+  return () => {
+    if (state.cause === undefined) return; // nobody has looked for it yet
+    if (isLost(state)) begins();
+    else if (isTold || since !== undefined || !hasFound) ends();
+  };
+}
