@@ -9,6 +9,7 @@ const LEDGER = "src/core/lease/shared-ledger.ts";
 const RECORD = "src/core/lease/holder-record.ts";
 const LATE = "src/core/lease/late-refund.ts";
 const OFFER = "src/core/lease/offer.ts";
+const FAMILY = "src/core/lease/family.ts";
 
 export const STORE_MUTANTS: readonly Mutant[] = [
   {
@@ -129,6 +130,27 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     file: LEDGER,
     find: "if (witness.fence === ledger.lostFence && witness.version > ledger.lostVersion) {",
     replace: "if (witness.fence < 0) {",
+  },
+  {
+    name: "carriedLost",
+    rule: "FM4: what a lost history says was carried into a period is carried into it again",
+    file: FAMILY,
+    find: "else if (lostCarried < UNTOLD) into.carried = keep(spec, lostCarried); // (FM4)",
+    replace: "",
+  },
+  {
+    name: "carriedBack",
+    rule: "FM4: a period before that is incomplete leaves no more than was heard",
+    file: FAMILY,
+    find: "keep(spec, Math.min(carriedInto(spec, before), lostCarried))",
+    replace: "keep(spec, carriedInto(spec, before))",
+  },
+  {
+    name: "carriedOlder",
+    rule: "FM4: an older witness does not say what was carried",
+    file: LEDGER,
+    find: "    witness.version === ledger.lostVersion &&\n    ledger.lostCarried < UNTOLD",
+    replace: "    ledger.lostCarried < UNTOLD",
   },
   {
     name: "noRollBackCheck",

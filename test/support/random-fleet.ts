@@ -42,7 +42,7 @@ interface Process extends Mutable<Holder> {
 const PERIOD_MS = 100_000;
 const PROCESSES = 6;
 const SCALES = [1, 1, 1, 1e5, 1e9, 2 ** 43] as const;
-const NOTHING = { fence: 0, version: 0, used: 0 };
+const NOTHING = { fence: 0, version: 0, used: 0, carried: 0 };
 
 const hex = (value: number, digits: number): string => value.toString(16).padStart(digits, "0");
 
@@ -158,9 +158,9 @@ export function createRandomFleet(rng: SeededRng): RandomFleet {
     const lease = process.leases.get(block.spec.key);
     if (!lease || lease.holder !== block.holder || reply.status === "stale") return;
     lease.granted = Math.max(lease.granted, reply.granted);
-    const { fence, version: at, used } = reply;
+    const { fence, version: at, used, carried } = reply;
     if (fence > lease.witness.fence || at > lease.witness.version) {
-      lease.witness = { fence, version: at, used };
+      lease.witness = { fence, version: at, used, carried };
     }
     if (block.close === 2 || (block.close === 1 && rng.chance(0.7))) {
       process.leases.delete(block.spec.key);

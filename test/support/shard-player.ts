@@ -30,7 +30,7 @@ export const aSyncBlock = (parts: Partial<SyncBlock> = {}): SyncBlock => ({
   need: 0,
   demand: 0,
   mean: 0,
-  witness: { fence: 0, version: 0, used: 0 },
+  witness: { fence: 0, version: 0, used: 0, carried: 0 },
   close: 0,
   openMs: 0,
   lifeMs: 1e9,

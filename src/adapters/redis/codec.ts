@@ -104,8 +104,16 @@ function lineOf(block: SyncBlock): string {
   return [
     ...[encodeText(block.holder), spec.kind, block.seq, block.granted, block.spent],
     ...[block.returned, block.beyond, block.overage, block.refunded, block.want, block.need],
-    ...[block.demand, block.mean, witness.fence, witness.version, witness.used, block.close],
-    ...[block.openMs, block.lifeMs, spec.version, spec.capacity, spec.overdraft],
+    ...[block.demand, block.mean, witness.fence, witness.version, witness.used],
+    ...[
+      witness.carried,
+      block.close,
+      block.openMs,
+      block.lifeMs,
+      spec.version,
+      spec.capacity,
+      spec.overdraft,
+    ],
     ...[spec.refill.units, spec.refill.everyMs, spec.rollover, flag(spec.carryDebt)],
     ...[spec.start, spec.end],
   ].join("|");
@@ -148,7 +156,14 @@ function decodeBlock({ key }: LedgerSpec, { text, number }: Reader): BlockReply 
   };
   const account = readAccount(key, { text, number });
   const { start, end } = account.spec;
-  return { ...head, view: viewOf(account), used: usedOf(account), start, end };
+  return {
+    ...head,
+    view: viewOf(account),
+    used: usedOf(account),
+    carried: account.carried,
+    start,
+    end,
+  };
 }
 
 export function encodeBirth(tag: string, learnMs: DurationMs, hooks: Hooks): ScriptWords {

@@ -87,6 +87,7 @@ export function readLedger(key: string, fields: ReadonlyMap<string, string>): Sh
     lostFence: number(),
     lostVersion: number(),
     lostUsed: number(),
+    lostCarried: number(),
     explained: number(),
     demand: number(),
     askers: number(),

@@ -6,10 +6,12 @@
  *   FM1  What a period carries is always what the period before leaves to it now, as `carriedInto` has it.
  *   FM2  A member stays as long as its ledger can still be settled; the latest one always stays.
  *   FM3  At most 12 are kept: a minute's budget can still be settled for the ten minutes of grace.
+ *   FM4  After a loss a period has what the latest witness says was carried into it. Periods before it that come back
+ *        or had stayed may be incomplete: they change that to less, never to more.
  */
 import type { EpochMs } from "../time.ts";
-import { atMost, carriedInto, owing, payOff, type Account } from "./ledger.ts";
-import { accountOf, carriedAt, NEVER, usedOf, type SharedLedger } from "./shared-ledger.ts";
+import { atMost, carriedInto, keep, owing, payOff, type Account } from "./ledger.ts";
+import { accountOf, carriedAt, NEVER, UNTOLD, usedOf, type SharedLedger } from "./shared-ledger.ts";
 
 const MEMBERS_MAX = 12;
 
@@ -18,6 +20,8 @@ const IDLE_PERIODS = 64;
 
 /** One period's account, all that is used in `settled`. */
 export interface Member extends Account {
+  /** As a lost history has it; UNTOLD: none has said. */
+  lostCarried: number;
   lifeEnd: EpochMs;
   /** The last of those who wait for its units waits until then; 0: nobody does. */
   awaitedUntil: EpochMs;
@@ -50,8 +54,8 @@ export function fromFamily(family: Family, ledger: SharedLedger, now: EpochMs): 
     if (members.length > MEMBERS_MAX) members.shift(); // (FM3)
   }
   own.spec = ledger.spec;
-  const before = members[members.indexOf(own) - 1];
-  if (before) carry(before, own);
+  own.lostCarried = ledger.lostCarried;
+  carry(members[members.indexOf(own) - 1], own);
   ledger.carried = own.carried;
   ledger.owed = own.owed;
 }
@@ -95,11 +99,14 @@ const memberOf = (ledger: SharedLedger): Member => ({
   owed: ledger.owed,
   carried: ledger.carried,
   rate: undefined,
+  lostCarried: ledger.lostCarried,
   lifeEnd: ledger.lifeEnd,
   awaitedUntil: ledger.waiters.reduce((latest, { until }) => Math.max(latest, until), 0),
 });
 
-function carry(before: Account, into: Account): void {
-  into.carried = carriedInto(into.spec, before);
+function carry(before: Account | undefined, into: Member): void {
+  const { spec, lostCarried } = into;
+  if (before) into.carried = keep(spec, Math.min(carriedInto(spec, before), lostCarried));
+  else if (lostCarried < UNTOLD) into.carried = keep(spec, lostCarried); // (FM4)
   payOff(into);
 }

@@ -265,7 +265,8 @@ export function carriedInto(spec: LedgerSpec, before: Account): number {
   return idle > 0 ? keep(spec, idle * spec.capacity + kept) : kept;
 }
 
-const keep = (spec: LedgerSpec, left: number): number =>
+/** As much of what is left as may pass on (LG5). */
+export const keep = (spec: LedgerSpec, left: number): number =>
   Math.max(Math.min(left, spec.rollover), spec.carryDebt ? -Infinity : 0);
 
 /** Overage of this period and debt carried into it. */

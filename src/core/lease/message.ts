@@ -45,13 +45,15 @@ export const DEFAULT_TERMS: LeaseTerms = {
 /** For how long a store only listens that nobody has seen before: long enough to be told that somebody has. */
 export const BIRTH_MS: DurationMs = 2_000;
 
-/** What everybody had used of a budget when the holder last heard of it. All 0: it never did. */
+/** What a holder heard of a budget last, of everybody's use and of the period before. All 0: it never did. */
 export interface Witness {
   /** The store's history that said so. */
   readonly fence: number;
   /** Version of the ledger in that history. */
   readonly version: number;
   readonly used: Units;
+  /** What the period before had left to this one; below zero: debt. */
+  readonly carried: number;
 }
 
 /** 0 goes on, 1 closes (nothing is out), 2 retires: settled as far as the totals prove, the rest quarantined. */
@@ -135,6 +137,8 @@ export interface BlockReply {
   readonly view: LedgerView;
   /** Used by everybody, leases included: the next witness. */
   readonly used: Units;
+  /** Left by the period before, as far as it counts now: the other half of that witness. */
+  readonly carried: number;
   /** The store does not grant from this ledger for so long; 0: it does. */
   readonly learningMs: DurationMs;
   /** How far ahead to ask; 0: direct, ask for exactly what waits; −1: keep yours. */

@@ -14,7 +14,14 @@ import { isReadable } from "./inspect.ts";
 import { atMost, available, outOf } from "./ledger.ts";
 import type { Hint } from "./message.ts";
 import type { Shard } from "./shard.ts";
-import { accountOf, balance, NEVER, quarantines, type SharedLedger } from "./shared-ledger.ts";
+import {
+  accountOf,
+  balance,
+  NEVER,
+  quarantines,
+  UNTOLD,
+  type SharedLedger,
+} from "./shared-ledger.ts";
 import { wake, wakeLater } from "./waiting.ts";
 
 export interface Operated {
@@ -84,6 +91,7 @@ export function reset(shard: Shard, key: string, now: EpochMs): Operated | undef
   ledger.settled = 0;
   ledger.owed = 0;
   ledger.carried = Math.max(0, ledger.carried);
+  ledger.lostCarried = UNTOLD;
   const { rate, spec } = ledger;
   if (rate) Object.assign(rate, { level: Math.max(0, spec.capacity - ledger.out), remainder: 0 });
   if (family) {

@@ -240,6 +240,7 @@ function settle({ shard, message, history }: Call, { block, ledger, known }: Wor
     return { ...work, before, hints: [] };
   }
   ledger.lifeEnd = Math.max(ledger.lifeEnd, lifeOf(message, block, now));
+  hearWitness(ledger, block);
   const family = openFamily(shard, block.spec);
   if (family) fromFamily(family, ledger, now);
   const refilled = hear(work, history);
@@ -257,7 +258,6 @@ function hear(
   { now, clock }: History,
 ): Units {
   record.seq = block.seq;
-  hearWitness(ledger, block);
   const refilled = refillTo(ledger, clock, now);
   noteSlack(ledger);
   absorb(ledger, record, block, { isNew: known === undefined, now });
@@ -360,6 +360,7 @@ function answer({ status, ledger, record }: Settled, given: Offer, now: EpochMs)
     grant: given.grant,
     view: viewOf(account),
     used: usedOf(account),
+    carried: account.carried,
     learningMs: learningMs(ledger, now),
     horizonMs: given.horizonMs,
     fromMs: given.fromMs,

@@ -12,7 +12,8 @@
  *   SL8  Demand, and the counts of askers, of live and of missing records, are those of the live records.
  *
  * After a loss of data (a new fence) holders tell their totals again. What a lost history says was used, and
- * nobody has explained by such totals, is held back with the quarantined units: the witness.
+ * nobody has explained by such totals, is held back with the quarantined units: the witness. It says besides what the
+ * period before had left to this one (family.ts).
  */
 import type { DurationMs, EpochMs } from "../time.ts";
 import type { RateBucket } from "../limit/rate.ts";
@@ -26,6 +27,9 @@ export const SCHEMA = 1;
 
 /** The time of what never comes. */
 export const NEVER: EpochMs = MAX_UNITS;
+
+/** No lost history has said what was carried into a ledger. */
+export const UNTOLD = MAX_UNITS;
 
 /** How far ahead a rate is granted before it has accrued. */
 export const BOOKING_MS: DurationMs = 500;
@@ -95,6 +99,8 @@ export interface SharedLedger {
   lostFence: number;
   lostVersion: number;
   lostUsed: Units;
+  /** What that says was carried into it ({@link UNTOLD}: nothing). */
+  lostCarried: number;
   explained: number;
   /** Over live records: units a second, who has any, and the mean operation. */
   demand: Units;
@@ -156,6 +162,7 @@ export function createSharedLedger(block: SyncBlock, history: History): SharedLe
     lostFence: 0,
     lostVersion: 0,
     lostUsed: 0,
+    lostCarried: UNTOLD,
     explained: 0,
     demand: 0,
     askers: 0,
@@ -237,6 +244,14 @@ export function hearWitness(ledger: SharedLedger, { witness }: SyncBlock): void 
   if (witness.fence === ledger.lostFence && witness.version > ledger.lostVersion) {
     ledger.lostVersion = witness.version;
     ledger.lostUsed = witness.used;
+    ledger.lostCarried = witness.carried;
+  } else if (
+    witness.fence === ledger.lostFence &&
+    witness.version === ledger.lostVersion &&
+    ledger.lostCarried < UNTOLD
+  ) {
+    // Settling the period before changes what is carried and not this ledger's version: the less counts (FM4).
+    ledger.lostCarried = Math.min(ledger.lostCarried, witness.carried);
   }
 }
 

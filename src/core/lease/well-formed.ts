@@ -39,6 +39,7 @@ function isBlock(block: SyncBlock): boolean {
   ];
   return (
     numbers.every(isUnits) &&
+    isUnits(Math.abs(witness.carried)) &&
     isLeaseId(block.holder) &&
     block.seq >= 1 &&
     spec.end > spec.start &&

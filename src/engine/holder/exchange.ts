@@ -233,7 +233,7 @@ function hearView(state: HolderState, stock: Stock, { sent, block, said }: Heard
   const { view, fence, version } = said;
   const { witness } = stock;
   if (fence > witness.fence || (fence === witness.fence && version > witness.version)) {
-    stock.witness = { fence, version, used: said.used };
+    stock.witness = { fence, version, used: said.used, carried: said.carried };
   }
   lease.view = heardAt(view, mono);
   noteTold(lease, block);

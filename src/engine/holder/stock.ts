@@ -112,7 +112,7 @@ export interface Stock extends Timed {
 }
 
 const NEVER = -Infinity;
-const UNKNOWN: Witness = { fence: 0, version: 0, used: 0 };
+const UNKNOWN: Witness = { fence: 0, version: 0, used: 0, carried: 0 };
 
 /** Ledgers are named by whose they are first. */
 export const uidOf = (key: string): string => key.slice(0, key.indexOf("\0"));

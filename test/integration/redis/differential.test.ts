@@ -54,11 +54,11 @@ function stateOf(shard: Shard, keys: readonly string[], now: number): unknown {
         .filter(([id, family]) => families.includes(id) && lives(family))
         .map(([id, { members, since, lifeEnd }]) => {
           const lines = members.map(
-            ({ spec, settled, owed, carried, lifeEnd: end, awaitedUntil }) =>
+            ({ spec, settled, owed, carried, lostCarried, lifeEnd: end, awaitedUntil }) =>
               [
                 ...[`=${spec.key.slice(spec.key.lastIndexOf("\0") + 1)}`, spec.start, spec.end],
                 ...[spec.capacity, spec.overdraft, spec.rollover, spec.carryDebt ? 1 : 0],
-                ...[settled, owed, carried, end, awaitedUntil],
+                ...[settled, owed, carried, lostCarried, end, awaitedUntil],
               ].join("|"),
           );
           return [id, { line: [since, lifeEnd, ...lines].join(";"), expires: lifeEnd }];

@@ -39,6 +39,7 @@ local resolved = before - held_back(l)
 
 if op == 'reset' then
   l.folded, l.settled, l.owed, l.carried = 0 - spent, 0, 0, max(0, l.carried)
+  l.lost_carried = MAX
   if l.kind == 'rate' then l.level, l.remainder = max(0, l.capacity - l.out), 0 end
   local members = {}
   for _, member in ipairs(family.members) do

@@ -20,17 +20,17 @@ local function grow(old, total) return max(0, total - old) end
 local LEDGER = { 'schema', 'kind', 'spec_version', 'capacity', 'overdraft', 'units', 'every', 'rollover',
   'carry_debt', 'start', 'stop', 'out', 'settled', 'folded', 'quarantined', 'owed', 'carried', 'level',
   'remainder', 'at', 'cautious_until', 'version', 'fence', 'since', 'learning_until', 'may_end_early',
-  'lost_fence', 'lost_version', 'lost_used', 'explained', 'demand', 'askers', 'mean', 'live', 'missing',
+  'lost_fence', 'lost_version', 'lost_used', 'lost_carried', 'explained', 'demand', 'askers', 'mean', 'live', 'missing',
   'recalled_at', 'recall_level', 'folded_mint', 'life_end', 'waiters', 'lows' }
 local RECORD = { 'epoch', 'nonce', 'seq', 'granted', 'spent', 'returned', 'beyond', 'overage', 'refunded',
   'expires_at', 'state', 'demand', 'fence', 'version', 'room', 'label' }
 local MEMBER = { 'label', 'start', 'stop', 'capacity', 'overdraft', 'rollover', 'carry_debt', 'settled',
-  'owed', 'carried', 'life_end', 'awaited_until' }
+  'owed', 'carried', 'lost_carried', 'life_end', 'awaited_until' }
 local IS_TEXT = { kind = true, waiters = true, lows = true, nonce = true, state = true, label = true, holder = true }
 local FORM = {
-  [LEDGER] = '%.0f|%s|' .. string.rep('%.0f|', 37) .. '%s|%s',
+  [LEDGER] = '%.0f|%s|' .. string.rep('%.0f|', 38) .. '%s|%s',
   [RECORD] = '%.0f|%s|' .. string.rep('%.0f|', 8) .. '%s|' .. string.rep('%.0f|', 4) .. '%s',
-  [MEMBER] = '%s|' .. string.rep('%.0f|', 10) .. '%.0f',
+  [MEMBER] = '%s|' .. string.rep('%.0f|', 11) .. '%.0f',
 }
 
 -- Many words in one step: a script spends most of its time on reading and writing them.
@@ -185,7 +185,8 @@ local function carried_into(spec, before)
 end
 
 local function carry(before, into)
-  into.carried = carried_into(into, before)
+  if before then into.carried = keep(into, min(carried_into(into, before), into.lost_carried))
+  elseif into.lost_carried < MAX then into.carried = keep(into, into.lost_carried) end
   into.owed = pay_off(into.owed, left_of(into, into.carried, 0, 0))
 end
 
@@ -202,7 +203,7 @@ end
 
 local function fill_member(member, l)
   for _, name in ipairs({ 'start', 'stop', 'capacity', 'overdraft', 'rollover', 'carry_debt', 'owed', 'carried',
-    'life_end' }) do member[name] = l[name] end
+    'lost_carried', 'life_end' }) do member[name] = l[name] end
   member.settled = at_most(l.settled + l.out + held_back(l))
   member.awaited_until = 0
   for _, w in ipairs(l.waiting) do member.awaited_until = max(member.awaited_until, w.till) end
@@ -221,7 +222,8 @@ local function from_family(family, l, label, now)
     if #members > MEMBERS_MAX then table.remove(members, 1); place = place - 1 end
   end
   for _, name in ipairs({ 'start', 'stop', 'capacity', 'overdraft', 'rollover', 'carry_debt' }) do own[name] = l[name] end
-  if members[place - 1] then carry(members[place - 1], own) end
+  own.lost_carried = l.lost_carried
+  carry(members[place - 1], own)
   l.carried, l.owed = own.carried, own.owed
 end
 

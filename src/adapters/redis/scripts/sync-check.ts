@@ -1,7 +1,7 @@
 /** The first part of SYNC: reads the message and what it is about, and refuses it if it has to be. */
 export const CHECK = `
 local BLOCK = { 'holder', 'kind', 'seq', 'granted', 'spent', 'returned', 'beyond', 'overage', 'refunded', 'want',
-  'need', 'demand', 'mean', 'w_fence', 'w_version', 'w_used', 'close', 'open_ms', 'life_ms', 'spec_version',
+  'need', 'demand', 'mean', 'w_fence', 'w_version', 'w_used', 'w_carried', 'close', 'open_ms', 'life_ms', 'spec_version',
   'capacity', 'overdraft', 'units', 'every', 'rollover', 'carry_debt', 'start', 'stop' }
 local HEAD, DURATION_MAX, DEMAND_MAX = 14, 2 ^ 39, 2 ^ 40
 local KINDS = { budget = true, rate = true, slots = true }
@@ -38,6 +38,7 @@ local function read_block(line)
   local b = parse(line, BLOCK)
   for i = 3, #BLOCK do
     local x = b[BLOCK[i]]
+    if x and BLOCK[i] == 'w_carried' then x = math.abs(x) end
     if not x or x < 0 or x > MAX or x % 1 ~= 0 then return nil end
   end
   if not KINDS[b.kind] or not is_hex(b.holder, 13, 32) then return nil end
@@ -113,7 +114,7 @@ local function create(b)
   for _, name in ipairs(LEDGER) do l[name] = 0 end
   for _, name in ipairs({ 'kind', 'spec_version', 'capacity', 'overdraft', 'units', 'every', 'rollover',
     'carry_debt', 'start', 'stop' }) do l[name] = b[name] end
-  l.schema, l.fence, l.since, l.at = SCHEMA, meta.fence, now, 0
+  l.schema, l.fence, l.since, l.at, l.lost_carried = SCHEMA, meta.fence, now, 0, MAX
   l.learning_until = b.knows and max(meta.learning_until, now + learn) or meta.learning_until
   l.may_end_early = b.knows and 0 or meta.may_end_early
   if l.kind == 'rate' then

@@ -76,7 +76,9 @@ local function hear_witness(l, b)
   if l.kind ~= 'budget' or b.w_fence == 0 or b.w_fence >= l.fence then return end
   if b.w_fence > l.lost_fence then l.lost_fence, l.lost_version, l.lost_used = b.w_fence, 0, 0 end
   if b.w_fence == l.lost_fence and b.w_version > l.lost_version then
-    l.lost_version, l.lost_used = b.w_version, b.w_used
+    l.lost_version, l.lost_used, l.lost_carried = b.w_version, b.w_used, b.w_carried
+  elseif b.w_fence == l.lost_fence and b.w_version == l.lost_version and l.lost_carried < MAX then
+    l.lost_carried = min(l.lost_carried, b.w_carried)
   end
 end
 
@@ -167,9 +169,9 @@ for _, b in ipairs(blocks) do
     if b.status == 'duplicate' and r.state == 'live' then r.expires_at = expiry_of(b) end
   else
     l.life_end = max(l.life_end, at_most(now + max(b.life_ms, b.open_ms + ttl + grace)))
+    hear_witness(l, b)
     if family then from_family(family, l, label_of(b.key), now) end
     r.seq = b.seq
-    hear_witness(l, b)
     b.before = b.before + refill_to(l, clock, now)
     note_slack(l)
     absorb(b)

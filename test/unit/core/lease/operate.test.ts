@@ -31,7 +31,8 @@ describe("what an operator resolves", () => {
     const player = playDeaths();
     const { fence, version } = player.say({ ...third, granted: 10 });
     player.historyId = "h2";
-    player.say({ ...third, granted: 10, witness: { fence, version: version + 1, used: 95 } });
+    const witness = { fence, version: version + 1, used: 95, carried: 0 };
+    player.say({ ...third, granted: 10, witness });
     expect(resolve(player.shard, spec.key, undefined, player.now)?.units).toBe(85);
     const { view } = player.say({ ...third, granted: 10 });
     expect(view).toMatchObject({ quarantined: 0, available: 90 });

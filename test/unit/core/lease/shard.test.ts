@@ -166,7 +166,9 @@ describe("who may speak for a lease", () => {
 });
 
 describe("histories of a shard", () => {
-  const witness = (fence: number, version: number, used: number) => ({ fence, version, used });
+  const witness = (fence: number, version: number, used: number) => {
+    return { fence, version, used, carried: 0 };
+  };
 
   test("a rate begins another history with as little as leases may be out of that nobody knows", () => {
     const spec = aRateSpec({ units: 100, everyMs: 1_000, burst: 100 });
@@ -211,12 +213,12 @@ describe("histories of a shard", () => {
   });
 
   test.each([
-    ["a holder that knows a later history", { fence: 99_999, version: 1, used: 1 }],
+    ["a holder that knows a later history", witness(99_999, 1, 1)],
     ["a holder that knows a later version", undefined],
   ])("%s begins a new one: the data is older than that", (_, known) => {
     const player = playShard();
     const { fence, version } = player.say({ want: 40 });
-    const later = known ?? { fence, version: version + 1, used: 50 };
+    const later = known ?? witness(fence, version + 1, 50);
     const reply = player.say({ granted: 40, witness: later });
     expect(reply.fence).toBeGreaterThan(later.fence);
     expect(reply.learningMs).toBe(12_000);

@@ -197,7 +197,8 @@ describe("a lease that is closed", () => {
     const { fence, version } = player.say(other);
     player.historyId = "h2";
     const lost = { holder: leaseId(1), granted: 30, spent: 30 };
-    const { view } = player.say({ ...lost, witness: { fence, version, used: 30 } });
+    const witness = { fence, version, used: 30, carried: 0 };
+    const { view } = player.say({ ...lost, witness });
     expect(view.spent).toBe(30);
   });
 
@@ -227,7 +228,8 @@ describe("a rate after a loss", () => {
   test("what a lost record tells of the past neither raises nor lowers the level", () => {
     const player = playShard(aRateSpec({ units: 100, everyMs: 1_000, burst: 500 }));
     const past = { granted: 10_000, returned: 4_000, spent: 8_000, beyond: 2_000 };
-    const { view } = player.say({ ...past, witness: { fence: 1, version: 9, used: 0 } });
+    const witness = { fence: 1, version: 9, used: 0, carried: 0 };
+    const { view } = player.say({ ...past, witness });
     expect(view).toMatchObject({ available: -50, out: 0 });
   });
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { createShard } from "../../../../src/core/lease/shard.ts";
+import { birth, createShard } from "../../../../src/core/lease/shard.ts";
 import { free, outHere, unhold } from "../../../../src/engine/lease.ts";
 import { createLeaseIds, heirOf, newHolder } from "../../../../src/engine/holder/identity.ts";
 import { createStoreClock } from "../../../../src/engine/holder/store-clock.ts";
@@ -42,6 +42,31 @@ describe("going on from a journal", () => {
     next.answerAll();
     expect(free(again)).toBeGreaterThan(0);
     expect(h.shard.ledgers.get("u\0a")?.out).toBe(free(again) + 30);
+  });
+
+  test("FM4: what was carried into a period is told to a store that has lost it, by an heir too", () => {
+    const family = { family: "u\0a", rollover: 500 };
+    const last = { ...family, key: "a\x000", start: START - 2e6, end: START - 1_000 };
+    const now = { ...family, key: "a\x001", start: START - 1_000, end: START + 1e9 };
+    const h = holderWith({ recovered: EMPTY, shard: createShard() });
+    const unused = h.lease(last);
+    unused.dirty = true;
+    h.holder.begin(h.now());
+    h.holder.touch(unused);
+    h.holder.end();
+    h.answerAll();
+    h.wait(h.lease(now), 30);
+    h.answerAll();
+    expect(h.shard.ledgers.get("u\0a\x001")?.carried).toBe(500);
+    const shard = createShard();
+    birth(shard, 0, { now: START + 1, historyId: "a" });
+    const next = holderWith({ recovered: journalOf(h), shard });
+    const again = next.lease(now);
+    again.reserved = 30;
+    next.holder.restore(journalOf(h), new Map([["u\0a\x001", again]]));
+    next.pump();
+    next.answerAll();
+    expect(shard.ledgers.get("u\0a\x001")?.carried).toBe(500);
   });
 
   test("HS2: a torn journal settles what it proves, and the rest is quarantined", () => {
