@@ -162,6 +162,8 @@ describe("what passes into the next period", () => {
       lose(periods);
       periods.at(1, later);
       expect(periods.at(1, witnessOf(first)).available).toBe(-100);
+      const owedMore = witnessOf({ ...first, carried: -300 }); // and has been paid since
+      expect(periods.at(1, { ...owedMore, holder: leaseId(7) }).available).toBe(-100);
       lose(periods);
       periods.at(1, witnessOf(first));
       expect(periods.at(1, { ...later, holder: leaseId(8) }).available).toBe(-100);
