@@ -19,7 +19,8 @@ if (major < 22 || (major === 22 && minor < 12)) {
  * few calls are still open when it is cleaned, one thread cleans it (waking four costs more than the work), what
  * seems to live long is not moved to the old one beforehand (a call's objects point at the next call's), and the
  * old one is cleaned when it has grown by two fifths. The compiler in the middle, Maglev, leaves 20 MB behind and
- * saves nothing in the long run.
+ * saves nothing in the long run; without it the best one begins after 400 calls of a function, not 3,000: the first
+ * 50,000 calls cost a tenth less, and the others no more.
  */
 const HEAP = [
   "--max-semi-space-size=4",
@@ -27,6 +28,7 @@ const HEAP = [
   "--no-allocation-site-pretenuring",
   "--heap-growing-percent=40",
   "--no-maglev",
+  "--invocation-count-for-turbofan=400",
   "--v8-pool-size=1",
 ];
 /** A later one may not know all of these, and would not start. */
