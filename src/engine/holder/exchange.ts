@@ -174,6 +174,15 @@ function noteFence(state: HolderState, uid: string, fence: number): void {
   if (isAnother) for (const stock of shard.stocks) register(state, stock);
 }
 
+/** What a period that is over leaves changes as it settles: whoever has a later one is to know it before a loss. */
+function tellLater(state: HolderState, { lease: { spec }, uid }: Stock): void {
+  if (spec.family === "" || storeTime(state) < spec.end) return;
+  for (const other of state.shards.get(uid)?.stocks ?? []) {
+    const { family, start } = other.lease.spec;
+    if (family === spec.family && start >= spec.end && !other.retiring) register(state, other);
+  }
+}
+
 /** The store hears of it as soon as it can. */
 export function register(state: HolderState, stock: Stock): void {
   stock.forced = true;
@@ -198,6 +207,7 @@ function take(state: HolderState, stock: Stock, heard: Heard): void {
     return;
   }
   hearView(state, stock, heard);
+  if (said.status === "ok") tellLater(state, stock);
   state.changed(stock);
   if (!confirmed) {
     stock.settleAt = mono + CONFIRM_AGAIN;

@@ -7,15 +7,18 @@
  *   LS1  Answers, the metric, the probe and the log speak of one state, which changes in turns alone: when a turn
  *        ends, the last line of the log says what the others say.
  *   LS2  A loss is one line when it begins, with its cause, and one when units are to be had again, however many
- *        ledgers and shards hear of it.
+ *        ledgers and shards hear of it. One more says that a store that learns cannot be reached either.
  *   LS3  A store that comes and goes fills no log: a loss so soon after one that was told is told when it has
  *        lasted until then.
  */
 import type { DurationMs } from "../../core/time.ts";
-import { isLost, type HolderState } from "./state.ts";
+import { isLost, type HolderState, type Shard } from "./state.ts";
 
-/** A store that is back is asked at once what it still knows, and is not waited for longer than this. */
-const RETURN_MS: DurationMs = 1_000;
+/**
+ * A store that is back is asked at once what it still knows. One that does not answer that for so long, though it
+ * answers other things, is found to be lost again before.
+ */
+const RETURN_MS: DurationMs = 10_000;
 /** Losses of which one was told are not told again before (LS3). */
 const TOLD_AGAIN_MS: DurationMs = 5_000;
 
@@ -24,7 +27,8 @@ const longest = ({ terms }: HolderState): DurationMs => terms.learnMs * 1.25;
 
 /** It can be reached again. What it has lost meanwhile its first answers say: each shard is asked for one now. */
 export function comeBack(state: HolderState): void {
-  if (state.stocks.size === 0) return;
+  const isKnown = ({ fence, stocks }: Shard): boolean => fence > 0 && stocks.size > 0;
+  if (!Array.from(state.shards.values()).some(isKnown)) return;
   state.returningUntil = state.now.mono + RETURN_MS;
   for (const shard of state.shards.values()) shard.toldAt = -Infinity;
 }
@@ -52,14 +56,17 @@ export function createLossTeller(state: HolderState): () => void {
   let since: number | undefined;
   let toldAt = -Infinity;
   let isTold = false;
+  let isAway = false;
 
   function begins(): void {
     const { mono } = state.now;
     since ??= mono;
-    if (isTold || mono - toldAt < TOLD_AGAIN_MS) return;
+    const isSaid = isTold && (isAway || state.isUp);
+    if (isSaid || (!isTold && mono - toldAt < TOLD_AGAIN_MS)) return;
     isTold = true;
+    isAway = !state.isUp;
     toldAt = mono;
-    if (!state.isUp) {
+    if (isAway) {
       log.error({ store, cause: state.cause }, "store lost: serving from what is leased");
     } else {
       const atMostMs = longest(state);

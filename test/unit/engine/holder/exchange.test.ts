@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { free, unhold } from "../../../../src/engine/lease.ts";
+import { free, pay, unhold } from "../../../../src/engine/lease.ts";
 import { BIRTH_MS } from "../../../../src/core/lease/message.ts";
 import { resolve } from "../../../../src/core/lease/operate.ts";
 import { birth, createShard } from "../../../../src/core/lease/shard.ts";
@@ -201,6 +201,31 @@ describe("messages", () => {
     h.listener.changed();
     h.answerAll();
     expect(h.shard.ledgers.get("u\0a")?.out).toBe(free(lease) + 10);
+  });
+
+  test("FM4: what a period leaves that is settled late is known here at once, and survives the store", () => {
+    const h = holderWith();
+    const family = { family: "u\0a", carryDebt: true };
+    const last = h.lease({ ...family, key: "a\x000", end: START + 1_000 });
+    h.wait(last, 50);
+    h.answerAll();
+    h.pass(1_500);
+    h.answerAll();
+    h.wait(h.lease({ ...family, key: "a\x001", start: START + 1_000 }), 10);
+    h.answerAll();
+    pay(last, { held: 50, covered: 0, beyond: 1_010, owed: true });
+    h.holder.begin(h.now());
+    h.holder.close(last);
+    h.holder.end();
+    h.answerAll();
+    expect(h.shard.ledgers.get("u\0a\x001")?.carried).toBe(-60);
+    h.shard.ledgers.clear();
+    h.shard.families.clear();
+    if (h.shard.meta) h.shard.meta = { ...h.shard.meta, historyId: "another" };
+    h.listener.changed();
+    h.answerAll();
+    expect(h.shard.ledgers.get("u\0a\x000")).toBeUndefined();
+    expect(h.shard.ledgers.get("u\0a\x001")?.carried).toBe(-60);
   });
 
   test("HO4: a ledger that is wanted again while it is closed is not forgotten", () => {

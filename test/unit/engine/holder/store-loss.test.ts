@@ -4,6 +4,7 @@ import type { Verdict } from "../../../../src/core/verdict.ts";
 import { aConsume, aReserve } from "../../../support/builders.ts";
 import { LEARNS, LOST } from "../../../support/endurance.ts";
 import { fleetOf, type FleetHarness } from "../../../support/fleet-harness.ts";
+import { holderWith } from "../../../support/holder-harness.ts";
 
 const LIMITS = (limits: string): string => `
 revision: 1
@@ -224,6 +225,50 @@ tenants:
     expect(watch(fleet, 3_000)).toBeLessThanOrEqual(50);
     expect(levelsOf(fleet)).toEqual(["info store found", `error ${LOST}`, "info store back"]);
     expect(fleet.replicas[0]?.lines[1]?.fields["cause"]).toBe("connect ECONNREFUSED");
+  });
+
+  test("LS2: that a store which learns cannot be reached either is in the log, with why", () => {
+    const fleet = fleetOf(MANY);
+    spendEverywhere(fleet);
+    flush(fleet);
+    watch(fleet, 4_000);
+    fleet.up(false, "connect ECONNREFUSED");
+    watch(fleet, 30_000);
+    fleet.up(true);
+    watch(fleet, 20_000);
+    expect(levelsOf(fleet)).toEqual([
+      "info store found",
+      `warn ${LEARNS}`,
+      `error ${LOST}`,
+      "info store back",
+    ]);
+    expect(fleet.replicas[0]?.lines[2]?.fields["cause"]).toBe("connect ECONNREFUSED");
+  });
+
+  test("LS2: a store that can be reached again, and does not answer what it is asked, is not back", () => {
+    const h = holderWith();
+    const lease = h.lease({ key: "a" });
+    h.wait(lease, 10);
+    h.answerAll();
+    h.pass(1_000);
+    h.listener.up(false, "no answer for 5 s");
+    h.pass(100);
+    h.listener.up(true);
+    h.pass(6_000);
+    expect([h.holder.isLost(), h.lines.at(-1)?.message]).toEqual([true, LOST]);
+    h.answerAll();
+    h.pass(0);
+    expect([h.holder.isLost(), h.lines.at(-1)?.message]).toEqual([false, "store back"]);
+  });
+
+  test("LS2: nor is one asked of which nothing was ever heard", () => {
+    const h = holderWith();
+    h.listener.up(false, "no answer for 5 s");
+    h.pass(100);
+    expect(h.take(h.lease({ key: "a" }), 10)).toBe("short");
+    h.listener.up(true);
+    h.pass(0);
+    expect(h.holder.isLost()).toBe(false);
   });
 
   test("LS3: one that comes and goes all the time writes a pair of lines in five seconds, and the last one is true", () => {
