@@ -184,7 +184,7 @@ export function unlapse(reservation: Reservation, hold: Hold): void {
 /** What a Check of nothing more would say now: caps, notices, debt. */
 function standingVerdict(core: Core, turn: Turn, reservation: Reservation): Verdict {
   const { caller, now } = turn;
-  const interesting = reservation.holds.some(mayMatter);
+  const interesting = reservation.holds.some((hold) => mayMatter(hold, now));
   const tenant = core.tenants.get(reservation.tenant);
   if (!tenant || (!interesting && tenant.policy.blocked === "")) return ALLOWED;
   const standings = standingsNow(core, tenant, reservation, now);
@@ -200,8 +200,9 @@ function standingVerdict(core: Core, turn: Turn, reservation: Reservation): Verd
   return verdictOf({ core, turn, now, asked }, { standings, ruling, caps, decisionId });
 }
 
-/** Whether a limit could have something to say: steps, or debt. */
-const mayMatter = ({ limit, lease }: Hold): boolean =>
+/** Whether a limit could have something to say: steps, or debt, or a period that is not the reservation's (S24). */
+const mayMatter = ({ limit, lease }: Hold, now: Now): boolean =>
+  now.latest >= lease.spec.end ||
   limit.rule.at.length > 0 ||
   lease.view.debt > 0 ||
   lease.overage > 0 ||

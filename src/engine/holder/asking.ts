@@ -10,7 +10,7 @@ import type { Ticket, Turn, Wait } from "../turn.ts";
 import { heardAt } from "../lease.ts";
 import { arrive } from "./demand.ts";
 import { isRefused } from "./scarcity.ts";
-import { isLost, isShut, noteTtl, patience, type HolderState, type Waiting } from "./state.ts";
+import { isLostFor, isShut, noteTtl, patience, type HolderState, type Waiting } from "./state.ts";
 import { uidOf, type Stock } from "./stock.ts";
 import { fitsHere, isHopeless, isShort } from "./waiters.ts";
 
@@ -42,7 +42,9 @@ export function ask(
     state.touched.add(stock);
   }
   if (fits && !queues) return "granted";
-  if (turn.ticket?.isOver || isVain || isShut(state)) return fits ? "granted" : "short";
+  const isOver = turn.ticket?.isOver || isVain;
+  const isAway = ({ lease }: Claim): boolean => !!lease && isShut(state, state.stockOf(lease));
+  if (isOver || standings.some(isAway)) return fits ? "granted" : "short";
   return "wait";
 }
 
@@ -88,7 +90,7 @@ export function look(
 
 /** Whether waiting could bring so many units. */
 export function couldCover(state: HolderState, want: Waiting["wants"][number]): boolean {
-  if (isShut(state) || isRefused(want.stock, want.units, state.now.mono)) return false;
+  if (isShut(state, want.stock) || isRefused(want.stock, want.units, state.now.mono)) return false;
   return !isShort(state, want) || !isHopeless(state, want);
 }
 
@@ -96,7 +98,8 @@ export function couldCover(state: HolderState, want: Waiting["wants"][number]): 
 export function whyNot(state: HolderState, stock: Stock, units: Units): Lack {
   const { mono } = state.now;
   const learning = Math.max(0, stock.learningUntil - mono);
-  if (isLost(state)) return { lack: "lost", waitMs: Math.max(AGAIN, Math.min(learning, 1_000)) };
+  if (isLostFor(state, stock))
+    return { lack: "lost", waitMs: Math.max(AGAIN, Math.min(learning, 1_000)) };
   if (learning > 0) return { lack: "pending", waitMs: learning };
   if (!stock.heard) return { lack: "pending", waitMs: AGAIN };
   const isKnown =

@@ -8,18 +8,13 @@
  *   EX3  A timed lease is counted from when its message left first.
  *   EX4  An answer to what left before a pause says nothing about what is still good: what it grants waits for another.
  */
-import {
-  BIRTH_MS,
-  type BlockReply,
-  type SyncBlock,
-  type SyncMessage,
-  type SyncReply,
-} from "../../core/lease/message.ts";
+import type { BlockReply, SyncBlock, SyncMessage, SyncReply } from "../../core/lease/message.ts";
 import type { Units } from "../../core/units.ts";
 import type { StoreFault } from "../../ports/lease-store.ts";
 import type { Timed } from "../deadline-heap.ts";
 import { isFault } from "../funds.ts";
 import { heardAt, noteTold, outHere, rebase } from "../lease.ts";
+import { hearLoss } from "./loss.ts";
 import { about, storeTime, type HolderState, type Waiting } from "./state.ts";
 import { endSilence, isDust, noteGrant } from "./scarcity.ts";
 import { blockOf, credit, endOfLease, freeze, HORIZON, thaw } from "./stock.ts";
@@ -183,6 +178,13 @@ function tellLater(state: HolderState, { lease: { spec }, uid }: Stock): void {
   }
 }
 
+/** Where it grants sooner than it said of one ledger, it may of the others of that shard. */
+function askLearning(state: HolderState, { uid }: Stock): void {
+  for (const other of state.shards.get(uid)?.stocks ?? []) {
+    if (other.learningUntil > state.now.mono) register(state, other);
+  }
+}
+
 /** The store hears of it as soon as it can. */
 export function register(state: HolderState, stock: Stock): void {
   stock.forced = true;
@@ -248,13 +250,10 @@ function hearView(state: HolderState, stock: Stock, { sent, block, said }: Heard
   lease.view = heardAt(view, mono);
   noteTold(lease, block);
   stock.toldVersion = Math.max(stock.toldVersion, block.spec.version);
+  const isSooner = said.learningMs === 0 && stock.learningUntil > mono;
   stock.learningUntil = said.learningMs > 0 ? mono + said.learningMs : -Infinity;
-  if (!view.rate) state.returningUntil = -Infinity;
-  // A rate never learns: what it grants says nothing of a store that was born a moment ago.
-  if (said.learningMs === 0) state.hasGranted ||= view.rate === undefined;
-  else if (state.hasGranted || said.learningMs > BIRTH_MS) {
-    state.recoveringUntil = Math.max(state.recoveringUntil, stock.learningUntil);
-  }
+  if (!view.rate) hearLoss(state, stock, fence);
+  if (isSooner) askLearning(state, stock);
   stock.shown = view.available;
   stock.shownAt = mono;
   stock.dry = view.rate === undefined && said.horizonMs === 0 && isDust(stock, view.available);

@@ -90,9 +90,9 @@ export function createHolder(options: HolderOptions): Funds {
       const shard = state.shards.get(stock.uid);
       if (shard) shard.stocks.add(stock);
       else {
-        const { mono } = state.now;
+        const known = { fence: 0, toldAt: state.now.mono, returnAt: 0 };
         const stocks = new Set([stock]);
-        state.shards.set(stock.uid, { fence: 0, toldAt: mono, returnAt: 0, stocks });
+        state.shards.set(stock.uid, { ...known, recoveringUntil: -Infinity, stocks });
       }
     },
     changed: (stock) => keeper?.changed(stock),

@@ -10,9 +10,13 @@
  *        ledgers and shards hear of it. One more says that a store that learns cannot be reached either.
  *   LS3  A store that comes and goes fills no log: a loss so soon after one that was told is told when it has
  *        lasted until then.
+ *   LS4  Each tenant's data is lost, and learnt, by itself: nobody is refused, or let through, because another's is.
+ *        Only the log, the gauges and `degraded` speak of all.
  */
 import type { DurationMs } from "../../core/time.ts";
+import { BIRTH_MS } from "../../core/lease/message.ts";
 import { isLost, type HolderState, type Shard } from "./state.ts";
+import type { Stock } from "./stock.ts";
 
 /**
  * A store that is back is asked at once what it still knows. One that does not answer that for so long, though it
@@ -31,6 +35,36 @@ export function comeBack(state: HolderState): void {
   if (!Array.from(state.shards.values()).some(isKnown)) return;
   state.returningUntil = state.now.mono + RETURN_MS;
   for (const shard of state.shards.values()) shard.toldAt = -Infinity;
+}
+
+/**
+ * What an answer says of it, in a history of its shard. Each tenant has one, and only those that are lost grant
+ * nothing. A rate never learns: what it grants says nothing of a store that was born a moment ago.
+ */
+export function hearLoss(state: HolderState, { uid, learningUntil }: Stock, fence: number): void {
+  const { mono } = state.now;
+  const shard = state.shards.get(uid);
+  state.returningUntil = -Infinity;
+  if (learningUntil <= mono) {
+    state.hasGranted = true;
+    if (shard && fence >= shard.fence) learnt(state, shard);
+  } else if (shard && (state.hasGranted || learningUntil - mono > BIRTH_MS)) {
+    shard.recoveringUntil = Math.max(shard.recoveringUntil, learningUntil);
+    state.recoveringUntil = Math.max(state.recoveringUntil, learningUntil);
+  }
+}
+
+/** It may grant sooner than it said: all that it knew of are back. */
+function learnt(state: HolderState, shard: Shard): void {
+  const { mono } = state.now;
+  if (shard.recoveringUntil <= mono) return;
+  for (const { learningUntil } of shard.stocks) if (learningUntil > mono) return;
+  const wasLast = shard.recoveringUntil === state.recoveringUntil;
+  shard.recoveringUntil = -Infinity;
+  if (!wasLast) return;
+  let last = -Infinity;
+  for (const { recoveringUntil } of state.shards.values()) last = Math.max(last, recoveringUntil);
+  state.recoveringUntil = last;
 }
 
 /** Why a store that can be reached grants nothing; "": it does, or cannot be reached. */

@@ -42,6 +42,8 @@ export interface Shard {
   toldAt: number;
   /** When free units of ledgers in direct mode go back next: together, or nobody gets all that he needs. */
   returnAt: number;
+  /** It has lost data, and grants nothing until then (mono). */
+  recoveringUntil: number;
   readonly stocks: Set<Stock>;
 }
 
@@ -75,7 +77,7 @@ export interface HolderState {
   isDraining: boolean;
   /** What granted before and is learning now has been lost. What is new to us may be new to everybody. */
   hasGranted: boolean;
-  /** After a loss: the store grants nothing until then (mono). */
+  /** The latest of all shards' (mono). */
   recoveringUntil: number;
   /** It is back, and its first answer is to say with which data; until then at the latest (mono). */
   returningUntil: number;
@@ -106,13 +108,17 @@ export const patience = ({ waitMs, store }: HolderState): DurationMs =>
 /** Store time, which decides periods. */
 export const storeTime = ({ clock, now }: HolderState): number => clock.at(now.mono) ?? now.wall;
 
-/** The store cannot be reached, or grants nothing: nobody waits for it. */
-export const isShut = ({ isUp, recoveringUntil, now }: HolderState): boolean =>
-  !isUp || recoveringUntil > now.mono;
+/** The store cannot be reached, or grants nothing of this ledger's shard: nobody waits for it. */
+export const isShut = ({ isUp, shards, now }: HolderState, { uid }: Stock): boolean =>
+  !isUp || (shards.get(uid)?.recoveringUntil ?? now.mono) > now.mono;
 
-/** Answers are given without the store: it is shut, or back without having said what it still knows (loss.ts). */
-export const isLost = (state: HolderState): boolean =>
-  isShut(state) || state.returningUntil > state.now.mono;
+/** It is shut, or back without having said what it still knows: what is short here is lost (loss.ts). */
+export const isLostFor = (state: HolderState, stock: Stock): boolean =>
+  isShut(state, stock) || state.returningUntil > state.now.mono;
+
+/** Some answers are given without the store. */
+export const isLost = ({ isUp, recoveringUntil, returningUntil, now }: HolderState): boolean =>
+  !isUp || Math.max(recoveringUntil, returningUntil) > now.mono;
 
 /** The store has answered about it since it came (UK7). Who ends cannot wait for that. */
 export const mayGive = ({ upSince, isDraining }: HolderState, { heardFor }: Stock): boolean =>

@@ -17,7 +17,7 @@ import { available, booked, elsewhere, free } from "../lease.ts";
 import { send, type Part } from "./exchange.ts";
 import { isHushed, isRefused, newsAt, noteRefusal } from "./scarcity.ts";
 import {
-  isLost,
+  isLostFor,
   isShut,
   mayGive,
   noteTtl,
@@ -79,7 +79,7 @@ function goesOn(state: HolderState, waiting: Waiting, blocked: ReadonlySet<Stock
   const isOver =
     state.now.mono >= ticket.until ||
     ticket.isGone() ||
-    isShut(state) ||
+    wants.some(({ stock }) => isShut(state, stock)) ||
     state.isDraining ||
     (waiting.isMine && wants.some((want) => isHopeless(state, want)));
   if (isOver) tellRefusal(state, waiting);
@@ -125,9 +125,10 @@ const isKnown = ({ now }: HolderState, { asked, wants }: Waiting): boolean =>
   wants.some(({ stock, units }) => units > 0 && isRefused(stock, units, now.mono));
 
 function tellRefusal(state: HolderState, { wants }: Waiting): void {
-  if (isLost(state) || state.isDraining) return;
+  if (state.isDraining) return;
   for (const { stock, units } of wants) {
-    if (units === 0 || free(stock.lease) >= units || stock.shown >= units) continue;
+    if (units === 0 || isLostFor(state, stock)) continue;
+    if (free(stock.lease) >= units || stock.shown >= units) continue;
     noteRefusal(state, stock, units);
   }
 }

@@ -143,6 +143,16 @@ describe("AC2: the end of a period", () => {
     expect(balance({}, "a")).toMatchObject({ spentUnits: 100, remainingUnits: 0, debtUnits: 0 });
   });
 
+  test("S4, S24: its commit says where the period stands that has begun since", () => {
+    const { ok, clock } = engineWith(minute);
+    const { reservationId } = ok(aReserve({ amounts: { tokens: 80 }, ttlMs: 300_000 }));
+    clock.advance(60_000);
+    const later = ok(aReserve({ amounts: { tokens: 10 } }));
+    ok(aCommit(later.reservationId, { amounts: { tokens: 120 } }));
+    const { verdict } = ok(aCommit(reservationId, { amounts: { tokens: 80 } }));
+    expect(verdict.denial).toMatchObject({ reason: "BUDGET_EXHAUSTED", remainingUnits: -20 });
+  });
+
   test("AC2: its old period pays for its overage, and the old ledger goes with it", () => {
     const { ok, clock, ledgers } = boundedEngine(minute);
     const { reservationId } = ok(aReserve({ amounts: { tokens: 80 }, ttlMs: 300_000 }));

@@ -201,6 +201,39 @@ tenants:
     }
   });
 
+  test("LS4: where one tenant's data is lost another's limits go on, whatever their rule", () => {
+    const fleet = fleetOf(`
+revision: 1
+tenants:
+  acme: { uid: acme-1, limits: [{ name: money, meter: usd_micros, budget: { units: 1000, period: month } }] }
+  globex: { uid: globex-1, limits: [{ name: money, meter: usd_micros, budget: { units: 1000, period: month }, on_store_loss: allow }] }
+`);
+    spendEverywhere(fleet);
+    const lost = fleet.shards.get("acme-1");
+    lost?.ledgers.clear();
+    if (lost?.meta) lost.meta = { ...lost.meta, historyId: "another" };
+    watch(fleet, 4_000);
+    expect(fleet.replicas[0]?.engine.degraded()).toBe(true);
+    const of = (tenant: string, units: number) =>
+      verdict(fleet, aConsume({ amounts: { usd_micros: units }, subject: { tenant } }));
+    expect(of("acme", 900).denial?.reason).toBe("STORE_UNAVAILABLE");
+    expect(of("globex", 900)).toMatchObject({ decision: "allow", source: "store" });
+    expect(of("globex", 900).denial?.reason).toBe("BUDGET_EXHAUSTED");
+  });
+
+  test("LS4: a store that grants sooner than it said is waited for again at once", () => {
+    const fleet = fleetOf(MANY);
+    spendEverywhere(fleet);
+    flush(fleet);
+    watch(fleet, 5_000);
+    for (const shard of fleet.shards.values()) {
+      if (shard.meta) shard.meta = { ...shard.meta, learningUntil: 0 };
+      for (const ledger of shard.ledgers.values()) ledger.learningUntil = 0;
+    }
+    expect(watch(fleet, 8_000)).toBeLessThan(5_000);
+    expect(verdict(fleet, spend(900)).decision).toBe("allow");
+  });
+
   test("LS1, LS2: a store that comes back without its data is back when it grants", () => {
     const fleet = fleetOf(MANY);
     spendEverywhere(fleet);
