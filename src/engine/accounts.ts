@@ -20,7 +20,7 @@ import { newBooks, type Account, type Books, type Home } from "./books.ts";
 import type { Funds } from "./funds.ts";
 import { isSpentOnce } from "./idle.ts";
 import { createLease, free, type Lease } from "./lease.ts";
-import { createLedgerSpecs } from "./ledger-spec.ts";
+import { createLedgerSpecs, type LedgerSpecs } from "./ledger-spec.ts";
 import type { Now } from "./now.ts";
 import { createSweep } from "./sweep.ts";
 import type { Tenant } from "./tenants.ts";
@@ -35,6 +35,8 @@ export interface Accounts {
   hasRoom(books: Books, now: Now): boolean;
   /** What the ledger of a bucket that nobody has opened would look like. */
   spec(tenant: Tenant, limit: CompiledLimit, bucket: string, now: Now): LedgerSpec;
+  /** The start of the n-th period after the one after this; undefined where no debt is carried on. */
+  readonly later: LedgerSpecs["later"];
   /** All accounts of one limit, by the values of `per`. */
   of(tenant: Tenant, limit: CompiledLimit): ReadonlyMap<string, Account>;
   readonly books: (uid: string) => Books;
@@ -246,6 +248,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
     },
     hasRoom,
     spec: (tenant, limit, bucket, now) => specs.at(tenant, limit, bucket, now.latest),
+    later: (tenant, limit, spec, n) => specs.later(tenant, limit, spec, n),
     of: (tenant, limit) => homeOf(tenant, limit) ?? NO_ACCOUNTS,
     books: booksOf,
     sweep: (now, most) => sweep.some(now, most),

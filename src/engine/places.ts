@@ -1,6 +1,6 @@
 /** Where an operation goes: every limit that applies, and the account that it has, opens or only looks at. */
 import type { CompiledLimit } from "../core/policy/compile.ts";
-import { freshView, viewUnder, type LedgerSpec } from "../core/lease/ledger.ts";
+import { freshView, isOpened, viewUnder, type LedgerSpec } from "../core/lease/ledger.ts";
 import { reject, type Rejection } from "../core/rejection.ts";
 import type { Case } from "./case.ts";
 import type { Core } from "./core.ts";
@@ -92,7 +92,9 @@ export function lookAt({ core, turn, asked }: Case, standings: readonly Standing
     const { lease, limit, bucket } = standing;
     if ((lease && isHeard(lease)) || !keepsAccount(limit)) return standing;
     const spec = core.accounts.spec(asked.tenant, limit, bucket, turn.now);
-    return { ...standing, lease: madeUpLease(core, spec, turn) };
+    const made = madeUpLease(core, spec, turn);
+    made.later = (n) => core.accounts.later(asked.tenant, limit, spec, n);
+    return { ...standing, lease: made };
   });
 }
 
@@ -103,7 +105,8 @@ export function lookAt({ core, turn, asked }: Case, standings: readonly Standing
 export function madeUpLease({ funds }: Core, spec: LedgerSpec, { now, ticket }: Turn): Lease {
   const peeked = spec.family === "" ? undefined : funds.peek(spec.key);
   const known = ticket?.views.get(spec.key) ?? peeked;
-  if (!known) return createLease(spec, freshView(spec, now.mono), now.mono);
+  if (!isOpened(known))
+    return createLease(spec, freshView(spec, now.mono, known?.before), now.mono);
   const { numbers } = known;
   return numbers.version < spec.version
     ? createLease(spec, viewUnder(known, numbers, spec), now.mono)

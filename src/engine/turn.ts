@@ -1,5 +1,5 @@
 /** One look at an operation: who calls, when, and whether it has waited for the store before. */
-import type { LedgerReading } from "../core/lease/ledger.ts";
+import type { Sight } from "../core/lease/ledger.ts";
 import type { DurationMs } from "../core/time.ts";
 import type { Units } from "../core/units.ts";
 import type { Caller } from "../ports/quota.ts";
@@ -21,7 +21,7 @@ export interface Ticket {
   /** The idempotency key of which this is the first call; others wait for it. */
   leads: string | undefined;
   /** What the store said of ledgers that are not held here. */
-  readonly views: Map<string, LedgerReading>;
+  readonly views: Map<string, Sight>;
 }
 
 export interface Want {

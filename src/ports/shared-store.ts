@@ -3,7 +3,7 @@
  * that the store has debited for it. It may be slow, lose answers, fail over, or come back without its data;
  * the protocol (core/lease/message.ts) is what makes that safe.
  */
-import type { LedgerReading } from "../core/lease/ledger.ts";
+import type { Sight } from "../core/lease/ledger.ts";
 import type { Hint, SyncMessage, SyncReply } from "../core/lease/message.ts";
 import type { StoreFault } from "./lease-store.ts";
 
@@ -29,7 +29,7 @@ export interface SharedStore {
   read(
     uid: string,
     keys: readonly string[],
-    done: (views: readonly (LedgerReading | undefined)[] | StoreFault) => void,
+    done: (views: readonly Sight[] | StoreFault) => void,
   ): void;
   /** Called once, before the first message. */
   listen(listener: SharedStoreListener): void;

@@ -11,7 +11,8 @@
  * Not modelled: several shards on several nodes that fail by themselves (here all shards fail together, but each
  * may be lost alone), and a replica that is read.
  */
-import type { LedgerReading, LedgerSpec } from "../../src/core/lease/ledger.ts";
+import { read } from "../../src/core/lease/inspect.ts";
+import type { LedgerSpec, Sight } from "../../src/core/lease/ledger.ts";
 import type { Hint, SyncMessage, SyncReply } from "../../src/core/lease/message.ts";
 import type { Agenda } from "./agenda.ts";
 import type { Chance } from "./chance.ts";
@@ -24,7 +25,6 @@ import {
   lineOf,
   runSync,
   shardIn,
-  viewsOf,
   type Ran,
   type Shard,
 } from "./reference.ts";
@@ -82,7 +82,7 @@ export interface Cluster {
   /** The node that a client on this side reaches. */
   nodeFor(side: 0 | 1): Node;
   sync(node: Node, message: SyncMessage): Executed;
-  read(node: Node, uid: string, keys: readonly string[]): readonly (LedgerReading | undefined)[];
+  read(node: Node, uid: string, keys: readonly string[]): readonly Sight[];
   birth(node: Node, learnMs: number): void;
   /** Whether what was written at `at` has reached the replicas. */
   isReplicated(node: Node, at: number): boolean;
@@ -186,7 +186,7 @@ export function createCluster(options: ClusterOptions): Cluster {
       agenda.show(() => `${message.holder.label} ${node.replid} ${lineOf(message, reply)}`);
       return { reply, hints, wrote, at: agenda.now() };
     },
-    read: (node, uid, keys) => viewsOf(node.data.get(uid), keys, clockOf(node)),
+    read: (node, uid, keys) => read(shardIn(node.data, uid), keys, clockOf(node)),
     birth(node, learnMs) {
       for (const uid of uids) perform(node, { kind: "birth", uid, learnMs });
       node.id = `id${chance.below(1_000_000)}`;

@@ -1,11 +1,5 @@
 /** The reference of the store's scripts, as the simulator's nodes use it. */
-import {
-  available,
-  outOf,
-  readingOf,
-  type LedgerReading,
-  type LedgerSpec,
-} from "../../src/core/lease/ledger.ts";
+import { available, outOf, type LedgerSpec } from "../../src/core/lease/ledger.ts";
 import type { Hint, SyncMessage, SyncReply } from "../../src/core/lease/message.ts";
 import { birth, createShard, sync, type Shard, type StoreEnv } from "../../src/core/lease/shard.ts";
 import { accountOf, type SharedLedger } from "../../src/core/lease/shared-ledger.ts";
@@ -103,16 +97,6 @@ function faultOf(ledger: SharedLedger): string {
   }
   return "";
 }
-
-export const viewsOf = (
-  shard: Shard | undefined,
-  keys: readonly string[],
-  now: number,
-): readonly (LedgerReading | undefined)[] =>
-  keys.map((key) => {
-    const ledger = shard?.ledgers.get(key);
-    return ledger && readingOf(accountOf(ledger, now));
-  });
 
 export const copyOf = (shard: Shard): Shard => structuredClone(shard);
 

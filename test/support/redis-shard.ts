@@ -14,7 +14,7 @@ import {
 } from "../../src/adapters/redis/codec.ts";
 import { keyOf, metaKey } from "../../src/adapters/redis/keys.ts";
 import { readLedger } from "../../src/adapters/redis/written-ledger.ts";
-import type { LedgerReading } from "../../src/core/lease/ledger.ts";
+import type { Sight } from "../../src/core/lease/ledger.ts";
 import { familyOf } from "../../src/core/lease/family.ts";
 import type { Hint, SyncMessage, SyncReply } from "../../src/core/lease/message.ts";
 import type { Operated } from "../../src/core/lease/operate.ts";
@@ -50,7 +50,7 @@ function pairs(words: readonly string[]): Map<string, string> {
 export interface RedisShard {
   sync(message: SyncMessage, env: StoreEnv): Promise<{ reply: SyncReply; hints: readonly Hint[] }>;
   birth(learnMs: number, env: StoreEnv): Promise<void>;
-  read(keys: readonly string[], now: number): Promise<(LedgerReading | undefined)[]>;
+  read(keys: readonly string[], now: number): Promise<Sight[]>;
   operate(
     key: string,
     op: "resolve" | "reset",

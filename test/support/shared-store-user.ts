@@ -2,7 +2,7 @@
 import { createRedisStore, type RedisStore } from "../../src/adapters/redis/shared-store.ts";
 import { isProblem, parseStoreUrl } from "../../src/adapters/redis/store-url.ts";
 import { createRng } from "../../src/adapters/system/rng.ts";
-import type { LedgerReading, LedgerSpec } from "../../src/core/lease/ledger.ts";
+import type { Sight, LedgerSpec } from "../../src/core/lease/ledger.ts";
 import {
   DEFAULT_TERMS,
   type Hint,
@@ -32,7 +32,7 @@ export interface StoreUser {
   ask(need: number, options?: AskOptions): Promise<SyncReply | StoreFault>;
   /** The same, repeated until it is granted: a store that was just born listens first. */
   get(need: number, options?: AskOptions): Promise<SyncReply>;
-  read(spec: LedgerSpec): Promise<LedgerReading | undefined>;
+  read(spec: LedgerSpec): Promise<Sight>;
   close(): Promise<void>;
 }
 

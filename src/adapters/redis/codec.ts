@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { familyOf } from "../../core/lease/family.ts";
-import { readingOf, viewOf, type LedgerReading, type LedgerSpec } from "../../core/lease/ledger.ts";
+import { readingOf, viewOf, type LedgerSpec, type Sight } from "../../core/lease/ledger.ts";
 import type {
   BlockReply,
   Hint,
@@ -176,14 +176,13 @@ export function encodeViews(tag: string, keys: readonly string[], clock: string)
   return { script: SCRIPTS.views, keys: both, args: [clock] };
 }
 
-/** In the order of the keys; undefined: there is no such ledger. */
-export const decodeViews = (
-  keys: readonly string[],
-  reply: unknown,
-): (LedgerReading | undefined)[] =>
-  linesOf(reply).map((line, i) =>
-    line === "" ? undefined : readingOf(readAccount(keys[i] ?? "", createReader(line))),
-  );
+/** In the order of the keys. */
+export const decodeViews = (keys: readonly string[], reply: unknown): Sight[] =>
+  linesOf(reply).map((line, i) => {
+    if (line === "") return undefined;
+    if (line.startsWith("<")) return { before: readAccount("", createReader(line.slice(1))) };
+    return readingOf(readAccount(keys[i] ?? "", createReader(line)));
+  });
 
 /** `holder`: of a lease; "": all that are dead. */
 export function encodeOperation(

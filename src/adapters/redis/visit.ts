@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { listingOf, type LedgerListing } from "../../core/lease/inspect.ts";
+import { isOpened } from "../../core/lease/ledger.ts";
 import { BIRTH_MS } from "../../core/lease/message.ts";
 import type { Units } from "../../core/units.ts";
 import type { StoreFault } from "../../ports/lease-store.ts";
@@ -118,7 +119,7 @@ export async function visitStore(options: VisitOptions): Promise<Visit> {
     const [fields] = (await deployment.ownerOf(name)?.control.run([["HGETALL", name]])) ?? [];
     if (fields?.kind !== "reply") return { fault: fields?.error ?? "no server has this shard" };
     const ledger = pairsOf(fields.reply);
-    return view === undefined || !ledger.has("ledger")
+    return !isOpened(view) || !ledger.has("ledger")
       ? undefined
       : listingOf(readLedger(key, ledger), view);
   }

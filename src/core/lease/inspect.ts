@@ -1,7 +1,7 @@
 /** What a shard shows without changing anything. */
 import type { EpochMs } from "../time.ts";
 import type { Units } from "../units.ts";
-import { outOf, readingOf, type LedgerReading, type LedgerView } from "./ledger.ts";
+import { outOf, readingOf, type LedgerReading, type LedgerView, type Sight } from "./ledger.ts";
 import { asInFamily, familyOf } from "./family.ts";
 import type { Shard } from "./shard.ts";
 import {
@@ -13,15 +13,20 @@ import {
 } from "./shared-ledger.ts";
 
 /** The ledgers as they are at `now`, without changing anything; undefined: not there. */
-export function read(
-  shard: Shard,
-  keys: readonly string[],
-  now: EpochMs,
-): (LedgerReading | undefined)[] {
-  return keys.map((key) => {
+export const read = (shard: Shard, keys: readonly string[], now: EpochMs): Sight[] =>
+  keys.map((key) => {
     const ledger = shard.ledgers.get(key);
-    return ledger && isReadable(ledger, now) ? viewAt(shard, ledger, now) : undefined;
+    if (!ledger || ledger.lifeEnd <= now) return predecessorOf(shard, key, now);
+    return ledger.schema <= SCHEMA ? viewAt(shard, ledger, now) : undefined;
   });
+
+/** What the members of a family hold and have used is in `settled`. */
+function predecessorOf({ families }: Shard, key: string, now: EpochMs): Sight {
+  const family = families.get(familyOf(key));
+  const latest = family && family.lifeEnd > now ? family.members.at(-1) : undefined;
+  if (!latest) return undefined;
+  const { spec, out, settled, quarantined, owed, carried, rate } = latest;
+  return { before: { spec, out, settled, quarantined, owed, carried, rate } };
 }
 
 export const isReadable = ({ schema, lifeEnd }: SharedLedger, now: EpochMs): boolean =>

@@ -92,6 +92,17 @@ export interface LedgerReading extends LedgerView {
   readonly numbers: LedgerNumbers;
 }
 
+/** The latest period of a family, which leaves something to those that follow. */
+export interface Predecessor {
+  readonly before: Readonly<Account>;
+}
+
+/** What a look finds under a key: the ledger, or, where nobody has opened it, what came before. Undefined: neither. */
+export type Sight = LedgerReading | Predecessor | undefined;
+
+export const isOpened = (sight: Sight): sight is LedgerReading =>
+  sight !== undefined && !("before" in sight);
+
 export interface LedgerAnswer {
   /** Total granted to this holder; of a folded ledger what is out with it. */
   readonly granted: Units;
@@ -303,8 +314,11 @@ function nextAvailable(spec: LedgerSpec, left: number, debt: Units): number {
 }
 
 /** What a ledger that nobody has opened yet would say. */
-export const freshView = (spec: LedgerSpec, now: EpochMs): LedgerView =>
-  viewOf(createLedger(spec, undefined, now));
+export function freshView(spec: LedgerSpec, now: EpochMs, before?: Readonly<Account>): LedgerView {
+  const ledger = createLedger(spec, undefined, now);
+  if (before && before.spec.start < spec.start) ledger.carried = carriedInto(spec, before);
+  return viewOf(ledger);
+}
 
 /** New numbers, same account: what is used stays used, and a lower limit makes no debt. */
 export function respec(ledger: Account, spec: LedgerSpec): void {

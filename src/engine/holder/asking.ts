@@ -2,7 +2,7 @@
  * What a decision asks of the holder: whether it has the units, and if not whether waiting could help, or why it
  * cannot.
  */
-import type { LedgerReading } from "../../core/lease/ledger.ts";
+import { isOpened, type Sight } from "../../core/lease/ledger.ts";
 import type { DurationMs } from "../../core/time.ts";
 import type { Units } from "../../core/units.ts";
 import { isFault, type Claim, type Lack, type Outcome } from "../funds.ts";
@@ -123,11 +123,11 @@ export function nextOfWaiters({ waiters, resends, now }: HolderState): number {
 function noteViews(
   { views: known }: Ticket,
   keys: readonly string[],
-  views: readonly (LedgerReading | undefined)[],
+  views: readonly Sight[],
   mono: number,
 ): void {
   for (const [i, view] of views.entries()) {
     const key = keys[i];
-    if (view && key !== undefined) known.set(key, heardAt(view, mono));
+    if (key !== undefined) known.set(key, isOpened(view) ? heardAt(view, mono) : view);
   }
 }

@@ -1,6 +1,7 @@
 /** `imprest store` and `imprest ledger` on a real server. */
 import { userInfo } from "node:os";
 import { beforeEach, describe, expect, test } from "vitest";
+import { isOpened } from "../../../src/core/lease/ledger.ts";
 import { typeCommand } from "../../support/fake-host.ts";
 import { aLedgerSpec } from "../../support/ledgers.ts";
 import { noRedis, redisCli } from "../../support/redis-client.ts";
@@ -115,7 +116,8 @@ async function withDead(ending: Ending) {
   await live.get(10, { spec });
   await eventually(async () => {
     await live.ask(0, { spec });
-    return ((await live.read(spec))?.quarantined ?? 0) > 0;
+    const view = await live.read(spec);
+    return isOpened(view) && view.quarantined > 0;
   });
   return { url, spec, live };
 }

@@ -8,6 +8,7 @@
 import assert from "node:assert/strict";
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { familyOf } from "../../../src/core/lease/family.ts";
+import { isOpened, type Sight } from "../../../src/core/lease/ledger.ts";
 import { list, read } from "../../../src/core/lease/inspect.ts";
 import { reset, resolve } from "../../../src/core/lease/operate.ts";
 import type { Hint } from "../../../src/core/lease/message.ts";
@@ -76,6 +77,14 @@ const writtenOf = (ledger: SharedLedger): unknown => ({
   ),
   expires: [ledger.lifeEnd, ledger.lifeEnd],
 });
+
+/** Of a period that nobody has opened: what the one before it counts with. */
+function seenOf(sight: Sight): unknown {
+  if (!sight || isOpened(sight)) return sight;
+  const { spec, ...sums } = sight.before;
+  const { capacity, overdraft, rollover, carryDebt, start, end } = spec;
+  return { ...sums, spec: { capacity, overdraft, rollover, carryDebt, start, end } };
+}
 
 function heardOf({ meta, ledgers, families }: RedisState, now: number): unknown {
   const number = (field: string): number => Number(meta.get(field));
@@ -153,7 +162,8 @@ test(`${OPS} random messages: Redis answers, hints and keeps what the reference 
   async function operate(): Promise<void> {
     if (rng.chance(0.01)) {
       const views = read(shard, fleet.keys, now);
-      assert.deepEqual(await redis.read(fleet.keys, now), views, "views");
+      assert.deepEqual((await redis.read(fleet.keys, now)).map(seenOf), views.map(seenOf), "views");
+      if (views.some((view) => view && !isOpened(view))) count("seen before it was opened");
     }
     const key = rng.pick(fleet.keys);
     if (rng.chance(0.004)) {

@@ -3,11 +3,13 @@ import { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import {
   decodeSync,
+  decodeViews,
   encodeSync,
+  encodeViews,
   SCRIPTS,
   type ScriptWords,
 } from "../../../src/adapters/redis/codec.ts";
-import type { LedgerSpec } from "../../../src/core/lease/ledger.ts";
+import { freshView, type LedgerSpec } from "../../../src/core/lease/ledger.ts";
 import type { SyncBlock, SyncMessage, SyncReply } from "../../../src/core/lease/message.ts";
 import { aLedgerSpec } from "../../support/ledgers.ts";
 import { noRedis } from "../../support/redis-client.ts";
@@ -71,6 +73,27 @@ test("SH6: what belongs to a ledger is forgotten by the server with it; the shar
   }
   expect(await redis.pttl("{q1}:F:acme/tokens")).toBeGreaterThan(HOUR);
   expect(await redis.pttl("{q1}:m")).toBe(-1);
+});
+
+test("S31: of a period that nobody has opened the one before is told, also when its ledger is gone", async () => {
+  const next: LedgerSpec = {
+    ...spec,
+    key: `${FAMILY}\0next`,
+    carryDebt: true,
+    start: spec.end,
+    end: 2e14,
+  };
+  const seen = async (key: string) => {
+    const reply = await run(redis, encodeViews("{q1}", [key], ""));
+    const [view] = decodeViews([key], reply);
+    return view && "before" in view ? freshView(next, 0, view.before) : undefined;
+  };
+  expect(await seen(next.key)).toBeUndefined();
+  await say({ beyond: spec.capacity + 30, spent: spec.capacity + 30, overage: 30 });
+  expect(await seen(next.key)).toMatchObject({ available: next.capacity - 30 });
+  await redis.del("{q1}:L:acme/tokens/now");
+  expect(await seen(next.key)).toMatchObject({ available: next.capacity - 30 });
+  expect(await redis.exists("{q1}:L:acme/tokens/next")).toBe(0);
 });
 
 test("SH1: a ledger that a later version has written is refused, and left as it is", async () => {

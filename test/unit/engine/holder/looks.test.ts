@@ -52,6 +52,34 @@ describe("a look", () => {
     expect(ledgersOf(fleet)).toEqual([]);
   });
 
+  test.each([
+    ["debt", 180, 20, 21],
+    ["what is left", 30, 130, 131],
+  ])(
+    "S31: %s of a period that is over is seen in the next one before anybody has opened it",
+    (_, spent, fits, tooMuch) => {
+      const daily = policy(100)
+        .replace("period: month", "period: day, rollover: 30")
+        .replace("mode: enforce", "overage: debt, carry_debt: true");
+      const fleet = fleetOf(daily, { now: "2026-11-21T23:59:00Z" });
+      const [one, two] = fleet.replicas;
+      const reserved = one?.run(aReserve(dollars(20)));
+      fleet.clock.advance(20);
+      const { answer } = reserved ?? {};
+      if (!answer || isRejection(answer) || !("reservationId" in answer)) throw new Error("none");
+      one?.run(aCommit(answer.reservationId, dollars(spent)));
+      for (let step = 0; step < 720; step++) fleet.clock.advance(60_000);
+      const looks = [two?.run(aCheck(dollars(fits))), two?.run(aCheck(dollars(tooMuch)))];
+      const seen = two?.balances({});
+      fleet.clock.advance(20);
+      expect(looks.map((look) => verdictOf(look).decision)).toEqual(["allow", "deny"]);
+      expect(moneyOf(seen)?.remainingUnits).toBe(fits);
+      const taken = [two?.run(aConsume(dollars(tooMuch))), two?.run(aConsume(dollars(fits)))];
+      fleet.clock.advance(1_000);
+      expect(taken.map((one) => verdictOf(one).decision)).toEqual(["deny", "allow"]);
+    },
+  );
+
   test("S30: a refreshed balance knows what another sidecar has spent; remaining is what all of them left", () => {
     const fleet = fleetOf(policy(1_000));
     const [one, two] = fleet.replicas;
