@@ -8,6 +8,7 @@ import { unitsOf, type Action, type Amount, type Subject } from "../core/operati
 import type { CompiledLimit } from "../core/policy/compile.ts";
 import type { Refusal } from "../core/refusal.ts";
 import { waitFor } from "../core/limit/rate.ts";
+import type { DurationMs } from "../core/time.ts";
 import { MAX_UNITS, type Units } from "../core/units.ts";
 import type { DenyReason, LimitStatus } from "../core/verdict.ts";
 import { available, booked, comingBack, debt, free, settled, type Lease } from "./lease.ts";
@@ -132,24 +133,27 @@ function startThatFits({ spec, view, later }: Lease, need: Units): number | unde
   return later(Math.ceil(lacking / spec.capacity));
 }
 
+/** What comes free elsewhere comes by way of the store. */
+const BY_WAY_MS: DurationMs = 100;
+
 /**
  * Until enough of those who hold slots have expired: of a lowered limit more than one must. Of slots that others in the
- * fleet hold it is only known when all of them will have.
+ * fleet hold the store tells the first that ends, and when all of them will have.
  */
-function slotWait(lease: Lease, now: Now): number | undefined {
+function slotWait(lease: Lease, { mono }: Now): number | undefined {
   if (lease.spec.capacity === 0) return undefined;
-  const needed = 1 - available(lease, now.mono);
-  const end = needed === 1 ? firstEnd(lease) : endsOf(lease)[needed - 1];
+  const needed = 1 - available(lease, mono);
+  const end = needed === 1 ? firstEnd(lease, mono) : endsOf(lease)[needed - 1];
   const until = end ?? lease.stock?.takenUntil;
-  return until === undefined ? undefined : until - now.mono;
+  return until === undefined ? undefined : Math.max(1, until - mono);
 }
 
 const endsOf = ({ takers }: Lease): readonly number[] =>
   Array.from(takers, ({ deadline }) => deadline).sort((a, b) => a - b);
 
 /** The same without sorting: this is asked at each refusal. */
-function firstEnd({ takers }: Lease): number | undefined {
-  let first = Infinity;
+function firstEnd({ takers, stock }: Lease, mono: number): number | undefined {
+  let first = stock ? Math.max(stock.freesAt, mono + BY_WAY_MS) : Infinity;
   for (const { deadline } of takers) first = Math.min(first, deadline);
   return first === Infinity ? undefined : first;
 }

@@ -121,6 +121,7 @@ export function createRandomFleet(rng: SeededRng): RandomFleet {
       witness,
       close: closing(spec),
       openMs: rng.below(2_000),
+      firstMs: rng.below(3_000),
       lifeMs: rng.chance(0.1) ? rng.below(20_000) : 1e6,
     };
   }

@@ -33,6 +33,7 @@ export const aSyncBlock = (parts: Partial<SyncBlock> = {}): SyncBlock => ({
   witness: { fence: 0, version: 0, used: 0, carried: 0 },
   close: 0,
   openMs: 0,
+  firstMs: 0,
   lifeMs: 1e9,
   ...parts,
 });

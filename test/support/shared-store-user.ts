@@ -104,7 +104,12 @@ export function useStore(address: string, options: StoreUserOptions = {}): Store
     const block: SyncBlock = {
       ...{ holder, spec, seq, granted, spent: 0, returned: lease.returned, beyond: 0, overage: 0 },
       ...{ refunded: 0, want: granted - lease.returned + need, need, demand: 1, mean: 1 },
-      ...{ witness: { fence: 0, version: 0, used: 0, carried: 0 }, openMs: 0, lifeMs: 600_000 },
+      ...{
+        witness: { fence: 0, version: 0, used: 0, carried: 0 },
+        openMs: 0,
+        firstMs: 0,
+        lifeMs: 600_000,
+      },
       close: 0,
     };
     return {

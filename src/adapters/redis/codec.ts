@@ -109,6 +109,7 @@ function lineOf(block: SyncBlock): string {
       witness.carried,
       block.close,
       block.openMs,
+      block.firstMs,
       block.lifeMs,
       spec.version,
       spec.capacity,
@@ -153,6 +154,7 @@ function decodeBlock({ key }: LedgerSpec, { text, number }: Reader): BlockReply 
     toMs: number(),
     holders: number(),
     lifeMs: number(),
+    freesMs: number(),
   };
   const account = readAccount(key, { text, number });
   const { start, end } = account.spec;

@@ -142,6 +142,7 @@ function readRecord({ text, number }: Reader): HolderRecord {
   const state = text();
   if (!isState(state)) throw new Error(`the store has a record that is "${state}"`);
   const rest = { demand: number(), fence: number(), version: number(), room: number() };
+  const freesAt = number();
   const label = decodeText(text().slice(1));
-  return { label, epoch, nonce, seq, ...totals, expiresAt, state, ...rest };
+  return { label, epoch, nonce, seq, ...totals, expiresAt, state, ...rest, freesAt };
 }

@@ -4,10 +4,11 @@
  */
 import type { DurationMs, EpochMs } from "../time.ts";
 import { MAX_UNITS, type Units } from "../units.ts";
-import { atMost, grow, outOf, settleRate, type Totals } from "./ledger.ts";
+import { atMost, available, grow, outOf, settleRate, type Totals } from "./ledger.ts";
 import { fitting } from "./late-refund.ts";
 import type { Holder, SyncBlock } from "./message.ts";
 import {
+  accountOf,
   knows,
   NEVER,
   quarantines,
@@ -44,10 +45,31 @@ export function openRecord(ledger: SharedLedger, block: SyncBlock, holder: Holde
     fence: ledger.fence,
     version: ledger.version,
     room: MAX_UNITS,
+    freesAt: 0,
   };
   ledger.records.set(block.holder, record);
   ledger.live += 1;
   return record;
+}
+
+/** Of so many, those who lapse first, is asked when they let go: the cost must not grow with their number. */
+const LOOKED_AT = 8;
+/** Who has not let go for so long may be dead: what it has is back when it lapses. */
+const LATE_MS: DurationMs = 1_000;
+
+/** When the first slot that somebody else has comes free; −1: not known, or some are free. */
+export function freesMs(ledger: SharedLedger, holder: string, now: EpochMs): DurationMs {
+  if (ledger.spec.kind !== "slots" || available(accountOf(ledger, now)) > 0) return -1;
+  const lapsing = Array.from(ledger.records)
+    .filter(([, { expiresAt }]) => expiresAt < NEVER)
+    .toSorted(([a, one], [b, two]) => one.expiresAt - two.expiresAt || (a < b ? -1 : 1));
+  let first = Infinity;
+  for (const [id, record] of lapsing.slice(0, LOOKED_AT)) {
+    const { state, freesAt, expiresAt } = record;
+    if (id === holder || state !== "live" || outOf(record) === 0) continue;
+    first = Math.min(first, freesAt + LATE_MS > now ? freesAt : expiresAt);
+  }
+  return first === Infinity ? -1 : Math.max(0, first - now);
 }
 
 /** The totals that a record has once it has heard `block`. */

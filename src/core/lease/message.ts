@@ -87,6 +87,8 @@ export interface SyncBlock {
   readonly close: Closing;
   /** How long reservations on this ledger may stay open if the holder dies now (slots, `once`); else 0. */
   readonly openMs: DurationMs;
+  /** Slots: until the first reservation of this lease ends, the one for which it needs more included; 0: one is idle. */
+  readonly firstMs: DurationMs;
   /** How long the ledger must be kept from now on. */
   readonly lifeMs: DurationMs;
 }
@@ -153,6 +155,8 @@ export interface BlockReply {
   readonly holders: number;
   /** How long it is kept from now on: past every lease on it, and every reservation that is open (SH6). */
   readonly lifeMs: DurationMs;
+  /** Slots, all taken: until the first that another one has is back, as far as is known. −1: not known, or some are free. */
+  readonly freesMs: DurationMs;
 }
 
 /** What the store tells without being asked. Losing any costs time, never safety. */

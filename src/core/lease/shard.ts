@@ -35,6 +35,7 @@ import {
   absorb,
   closeRecord,
   fits,
+  freesMs,
   hearDemand,
   mintedAt,
   openRecord,
@@ -335,6 +336,7 @@ function conclude(call: Call, work: Settled, grant: Units, lacking: Units): Hint
   }
   if (isMore) hints.push(...wake(ledger, block.holder, now));
   if (block.close !== 2) record.expiresAt = expiryOf(message, block, now);
+  if (block.need === 0 || grant > 0) record.freesAt = atMost(now + block.firstMs);
   closeRecord(ledger, record, block, now);
   ledger.version += 1;
   const family = openFamily(shard, block.spec);
@@ -350,7 +352,11 @@ function give(ledger: SharedLedger, record: HolderRecord, units: Units): void {
 
 const NOTHING: Offer = { need: 0, grant: 0, horizonMs: -1, fromMs: 0, toMs: 0 };
 
-function answer({ status, ledger, record }: Settled, given: Offer, now: EpochMs): BlockReply {
+function answer(
+  { status, ledger, record, block }: Settled,
+  given: Offer,
+  now: EpochMs,
+): BlockReply {
   const account = accountOf(ledger, now);
   return {
     status,
@@ -369,5 +375,6 @@ function answer({ status, ledger, record }: Settled, given: Offer, now: EpochMs)
     end: ledger.spec.end,
     holders: ledger.live,
     lifeMs: ledger.lifeEnd - now,
+    freesMs: freesMs(ledger, block.holder, now),
   };
 }

@@ -62,6 +62,8 @@ export interface HolderRecord {
   /** Rates: the ledger's version of its last message, and what of later refunds fits by then (late-refund.ts). */
   version: number;
   room: Units;
+  /** Slots: when the first of its reservations ends, as it said last. */
+  freesAt: EpochMs;
 }
 
 /** Who was refused, and wants to be woken. */

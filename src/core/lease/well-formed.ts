@@ -35,7 +35,8 @@ function isBlock(block: SyncBlock): boolean {
     ...[spec.version, spec.capacity, spec.overdraft, spec.rollover, spec.start, spec.end],
     ...[spec.refill.units, spec.refill.everyMs, block.seq, granted, spent, returned, beyond],
     ...[overage, refunded, block.want, block.need, block.demand, block.mean],
-    ...[witness.fence, witness.version, witness.used, close, block.openMs, block.lifeMs],
+    ...[witness.fence, witness.version, witness.used, close, block.openMs, block.firstMs],
+    block.lifeMs,
   ];
   return (
     numbers.every(isUnits) &&

@@ -56,7 +56,8 @@ export function send(state: HolderState, parts: readonly Part[], waiting?: Waiti
   const { now, terms } = state;
   const [first] = parts;
   if (!first) return;
-  const moment = { mono: now.mono, at: storeTime(state), ...terms };
+  const waitsFor = waiting?.ttlMs ?? Infinity;
+  const moment = { mono: now.mono, at: storeTime(state), ...terms, waitsFor };
   const stocks = parts.map(({ stock }) => stock);
   const sent: Sent = {
     message: {
@@ -260,6 +261,7 @@ function hearView(state: HolderState, stock: Stock, { sent, block, said }: Heard
   if (!stock.dry && view.available >= stock.quietFrom) endSilence(stock);
   if (said.horizonMs >= 0) stock.horizon = said.horizonMs;
   stock.holders = said.holders;
+  stock.freesAt = said.freesMs < 0 ? Infinity : mono + said.freesMs;
   stock.takenUntil = mono + said.lifeMs - 2 * sent.message.terms.ttlMs; // so long the dead keep theirs
 }
 

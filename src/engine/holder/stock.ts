@@ -12,6 +12,7 @@
  *        lets the next one begin without asking (S27).
  */
 import type { Closing, SyncBlock, Witness } from "../../core/lease/message.ts";
+import type { DurationMs } from "../../core/time.ts";
 import { MAX_UNITS, type Units } from "../../core/units.ts";
 import type { Timed } from "../deadline-heap.ts";
 import { booked, free, type Lease } from "../lease.ts";
@@ -55,6 +56,8 @@ export interface Stock extends Timed {
   coveredUntil: number;
   /** Slots: by then the store has back all that are taken now, if nobody prolongs anything (mono). */
   takenUntil: number;
+  /** Slots: when the first that another one has comes free (mono); Infinity: not known. */
+  freesAt: number;
   /** Longest ttl of a reservation on it. */
   longestTtl: number;
   /** The longest that was asked for of late (ST5), and when (mono). */
@@ -134,6 +137,7 @@ export const newStock = (lease: Lease, id: string, mono: number): Stock => ({
   expiresAt: NEVER,
   coveredUntil: NEVER,
   takenUntil: NEVER,
+  freesAt: Infinity,
   longestTtl: 0,
   lately: { ttlMs: 0, at: NEVER },
   toldVersion: lease.spec.version,
@@ -296,6 +300,8 @@ interface Moment {
   readonly at: number;
   readonly ttlMs: number;
   readonly graceMs: number;
+  /** For how long what waits for these units would hold them; Infinity: nothing waits. */
+  readonly waitsFor: DurationMs;
 }
 
 /** Its part of a message. What is to be returned was debited before (LE2). */
@@ -325,6 +331,7 @@ export function blockOf(stock: Stock, asking: Asking, moment: Moment): SyncBlock
     witness: stock.witness,
     close: asking.close,
     openMs,
+    firstMs: firstOf(stock, asking, moment),
     lifeMs: lifeOf(stock, openMs, moment),
   };
 }
@@ -343,6 +350,14 @@ function openFor(stock: Stock, { mono, ttlMs }: Moment): number {
   const next = mono - at > ttlMs ? 0 : AHEAD * ttlMs + asked;
   const openMs = Math.max(latest - mono, next);
   return Math.ceil((openMs + 5) / (1 - DRIFT)) + 1;
+}
+
+/** Until the first slot comes free here by itself; 0: one is idle. */
+function firstOf({ lease }: Stock, { need }: Asking, { mono, waitsFor }: Moment): DurationMs {
+  if (lease.spec.kind !== "slots" || free(lease) > 0) return 0;
+  let first = need > 0 ? mono + waitsFor : Infinity;
+  for (const { deadline } of lease.takers) first = Math.min(first, deadline);
+  return first === Infinity ? 0 : Math.ceil(Math.max(0, first - mono) / (1 - DRIFT)) + 1;
 }
 
 /** How long the ledger is of use: past its end a late commit may still come (S19). */

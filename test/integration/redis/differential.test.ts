@@ -206,6 +206,7 @@ test(`${OPS} random messages: Redis answers, hints and keeps what the reference 
     for (const block of found.reply.blocks) {
       if (block.status !== "ok") count(`block ${block.status}`);
       if (block.grant > 0) count(block.toMs > 0 ? "booked" : "granted");
+      if (block.freesMs >= 0) count("comes free");
       if (block.learningMs > 0) count("learning");
     }
     for (const { kind, key } of found.hints) {

@@ -88,7 +88,13 @@ describe("a lease", () => {
     lease.stock = stock;
     stock.heard = true;
     const tell = (): void =>
-      void blockOf(stock, JUST_SETTLE, { mono: 0, at: 0, ttlMs: 10_000, graceMs: 1_000 });
+      void blockOf(stock, JUST_SETTLE, {
+        mono: 0,
+        at: 0,
+        ttlMs: 10_000,
+        graceMs: 1_000,
+        waitsFor: Infinity,
+      });
     hold(lease, 20);
     tell();
     hold(lease, 10);

@@ -23,13 +23,13 @@ local LEDGER = { 'schema', 'kind', 'spec_version', 'capacity', 'overdraft', 'uni
   'lost_fence', 'lost_version', 'lost_used', 'lost_carried', 'explained', 'demand', 'askers', 'mean', 'live', 'missing',
   'recalled_at', 'recall_level', 'folded_mint', 'life_end', 'waiters', 'lows' }
 local RECORD = { 'epoch', 'nonce', 'seq', 'granted', 'spent', 'returned', 'beyond', 'overage', 'refunded',
-  'expires_at', 'state', 'demand', 'fence', 'version', 'room', 'label' }
+  'expires_at', 'state', 'demand', 'fence', 'version', 'room', 'frees_at', 'label' }
 local MEMBER = { 'label', 'start', 'stop', 'capacity', 'overdraft', 'rollover', 'carry_debt', 'settled',
   'owed', 'carried', 'lost_carried', 'life_end', 'awaited_until' }
 local IS_TEXT = { kind = true, waiters = true, lows = true, nonce = true, state = true, label = true, holder = true }
 local FORM = {
   [LEDGER] = '%.0f|%s|' .. string.rep('%.0f|', 38) .. '%s|%s',
-  [RECORD] = '%.0f|%s|' .. string.rep('%.0f|', 8) .. '%s|' .. string.rep('%.0f|', 4) .. '%s',
+  [RECORD] = '%.0f|%s|' .. string.rep('%.0f|', 8) .. '%s|' .. string.rep('%.0f|', 5) .. '%s',
   [MEMBER] = '%s|' .. string.rep('%.0f|', 11) .. '%.0f',
 }
 

@@ -1,8 +1,8 @@
 /** The first part of SYNC: reads the message and what it is about, and refuses it if it has to be. */
 export const CHECK = `
 local BLOCK = { 'holder', 'kind', 'seq', 'granted', 'spent', 'returned', 'beyond', 'overage', 'refunded', 'want',
-  'need', 'demand', 'mean', 'w_fence', 'w_version', 'w_used', 'w_carried', 'close', 'open_ms', 'life_ms', 'spec_version',
-  'capacity', 'overdraft', 'units', 'every', 'rollover', 'carry_debt', 'start', 'stop' }
+  'need', 'demand', 'mean', 'w_fence', 'w_version', 'w_used', 'w_carried', 'close', 'open_ms', 'first_ms', 'life_ms',
+  'spec_version', 'capacity', 'overdraft', 'units', 'every', 'rollover', 'carry_debt', 'start', 'stop' }
 local HEAD, DURATION_MAX, DEMAND_MAX = 14, 2 ^ 39, 2 ^ 40
 local KINDS = { budget = true, rate = true, slots = true }
 

@@ -119,6 +119,7 @@ for _, b in ipairs(blocks) do
     end
     if is_more then wake(l, b.key, b.holder, now) end
     if b.close ~= 2 then r.expires_at = expiry_of(b) end
+    if b.need == 0 or o.grant > 0 then r.frees_at = at_most(now + b.first_ms) end
     if b.close == 2 then
       lapse(l, r, NEVER)
       r.state = 'retired'

@@ -156,7 +156,7 @@ for _, b in ipairs(blocks) do
   if not r then
     r = { epoch = epoch, nonce = nonce, label = label, state = 'live', fence = l.fence, seq = 0, granted = 0,
       spent = 0, returned = 0, beyond = 0, overage = 0, refunded = 0, expires_at = 0, demand = 0,
-      version = l.version, room = MAX }
+      version = l.version, room = MAX, frees_at = 0 }
     l.live = l.live + 1
   elseif r.nonce ~= nonce then r.nonce, r.epoch, r.label, r.seq = nonce, epoch, label, 0 end
   b.record = r

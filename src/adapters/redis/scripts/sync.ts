@@ -17,6 +17,22 @@ import { SETTLE } from "./sync-settle.ts";
 import { WAITING } from "./waiting.ts";
 
 const WRITE = `
+-- holder-record.ts
+local LOOKED_AT, LATE_MS = 8, 1000
+local function frees_ms(b)
+  local l = b.ledger
+  if l.kind ~= 'slots' or available(l, now) > 0 then return -1 end
+  local first = math.huge
+  for _, id in ipairs(call('ZRANGE', b.index, 0, LOOKED_AT - 1)) do
+    local line = id ~= b.holder and call('HGET', b.key, 'h:' .. id)
+    local r = line and parse(line, RECORD)
+    if r and r.state == 'live' and out_of(r) > 0 then
+      first = min(first, r.frees_at + LATE_MS > now and r.frees_at or r.expires_at)
+    end
+  end
+  return first == math.huge and -1 or max(0, first - now)
+end
+
 call('HSET', KEYS[1], 'history', meta.history, 'fence', text(meta.fence), 'learning_until', text(meta.learning_until),
   'latest', text(meta.latest), 'may_end_early', text(meta.may_end_early))
 local reply = { 'ok', text(clock), text(meta.fence) }
@@ -47,7 +63,7 @@ for i, b in ipairs(blocks) do
   call('PEXPIREAT', b.index, text(l.life_end))
   reply[3 + i] = table.concat({ b.status, text(l.fence), text(l.version), text(r.granted), text(o.grant),
     text(learning_ms(l)), text(o.horizon), text(o.from), text(o.to), text(l.live),
-    text(l.life_end - now), figures_of(l, now) }, '|')
+    text(l.life_end - now), text(frees_ms(b)), figures_of(l, now) }, '|')
 end
 for key, family in pairs(families) do save_family(key, family) end
 publish(ARGV[11], ARGV[12])

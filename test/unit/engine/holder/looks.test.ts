@@ -242,31 +242,56 @@ tenants:
   expect(verdictOf(short).decision).toBe("allow");
 });
 
-test.each(["lives", "is gone"])(
-  "S15: a slot of a sidecar that %s is there when it was said to be",
-  (other) => {
+describe("S15: slots that another sidecar of the fleet holds", () => {
+  /** Both are taken there, for 45 s and for 20 s, after one for an hour has gone again. */
+  function taken(): FleetHarness {
     const fleet = fleetOf(`
 revision: 1
 tenants:
   acme: { uid: acme-1, limits: [{ name: slots, concurrency: { max: 2 } }] }
 `);
-    const [one, two] = fleet.replicas;
-    const held = [20_000, 45_000].map((ttlMs) => two?.run(aReserve({ ttlMs })));
+    const two = fleet.replicas[1];
+    const long = two?.run(aReserve({ ttlMs: 3_600_000 }));
+    fleet.clock.advance(50);
+    const { answer } = long ?? {};
+    if (!answer || isRejection(answer) || !("reservationId" in answer)) throw new Error("none");
+    two?.run(aRelease(answer.reservationId));
+    fleet.clock.advance(20_000);
+    const held = [45_000, 20_000].map((ttlMs) => two?.run(aReserve({ ttlMs })));
     fleet.clock.advance(50);
     expect(held.map((one) => verdictOf(one).decision)).toEqual(["allow", "allow"]);
-    if (other === "is gone") fleet.cut(1);
-    const refused = one?.run(aReserve({ ttlMs: 10_000 }));
-    fleet.clock.advance(300);
-    const { reason, retryAfterMs = 0 } = verdictOf(refused).denial ?? {};
-    expect(reason).toBe("CONCURRENCY_EXHAUSTED");
-    expect(retryAfterMs).toBeGreaterThan(44_000); // the earlier end is known to its own sidecar alone
-    expect(retryAfterMs).toBeLessThan(90_000);
-    fleet.clock.advance(retryAfterMs);
-    const again = one?.run(aReserve({ ttlMs: 10_000 }));
-    fleet.clock.advance(300);
-    expect(verdictOf(again).decision).toBe("allow");
-  },
-);
+    return fleet;
+  }
+  /** 0: allowed. */
+  function tryOne({ replicas: [one], clock }: FleetHarness): number {
+    const tried = one?.run(aReserve({ ttlMs: 10_000 }));
+    clock.advance(300);
+    const { denial } = verdictOf(tried);
+    if (!denial) return 0;
+    expect(denial.reason).toBe("CONCURRENCY_EXHAUSTED");
+    return denial.retryAfterMs ?? -1;
+  }
+
+  test("the first is there when it was said to be", () => {
+    const fleet = taken();
+    const waitMs = tryOne(fleet);
+    expect(waitMs).toBeGreaterThan(19_000);
+    expect(waitMs).toBeLessThan(21_000);
+    fleet.clock.advance(waitMs);
+    expect(tryOne(fleet)).toBe(0);
+  });
+
+  test("of one that is gone they are there when it lapses, which is said once it lets none go", () => {
+    const fleet = taken();
+    fleet.cut(1);
+    fleet.clock.advance(tryOne(fleet) + 1_000);
+    const waitMs = tryOne(fleet);
+    expect(waitMs).toBeGreaterThan(20_000);
+    expect(waitMs).toBeLessThan(40_000);
+    fleet.clock.advance(waitMs);
+    expect(tryOne(fleet)).toBe(0);
+  });
+});
 
 test.each([
   { case: "brief ones", open: [5_000, 5_000], sooner: 0, withinMs: 15_000 },
