@@ -176,6 +176,14 @@ export function debt(lease: Lease, mono: number): Units {
 
 const isRate = (lease: Lease): boolean => lease.spec.kind === "rate";
 
+/** The store has heard of all that was ever used, held beyond and returned. */
+export const isAllTold = (lease: Lease): boolean =>
+  lease.spent === lease.toldSpent &&
+  lease.returned === lease.toldReturned &&
+  lease.beyond === lease.toldBeyond &&
+  lease.overage === lease.toldOverage &&
+  lease.refunded === lease.toldRefunded;
+
 /** Holds `units` that are free. */
 export function hold(lease: Lease, units: Units): void {
   if (isRate(lease)) {

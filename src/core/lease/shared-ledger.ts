@@ -89,7 +89,7 @@ export interface SharedLedger {
   lows: Low[];
   /** Rates: after a loss little is out at once until then. */
   cautiousUntil: EpochMs;
-  /** One more with each message that changed anything. */
+  /** One more with each message that changed anything, from when it was made on: one made again later is not older. */
   version: number;
   /** The store's history in which it was last written, when that began here, and until when it only listens. */
   fence: number;
@@ -132,17 +132,22 @@ export interface History {
   readonly learnMs: DurationMs;
 }
 
-/** The holder has heard of this ledger from the store: so one that is not there has been lost. */
+/** The holder has heard of this ledger from the store. */
 export const knows = ({ granted, witness }: SyncBlock): boolean =>
   granted > 0 || witness.version > 0;
+
+/** One that is not there has been lost, unless this very history has forgotten it: then nothing of it was out. */
+const hasLost = (block: SyncBlock, fence: number): boolean =>
+  knows(block) && block.witness.fence !== fence;
 
 export function createSharedLedger(block: SyncBlock, history: History): SharedLedger {
   const { spec } = block;
   const { fence, now, clock, learnMs } = history;
+  const wasThere = hasLost(block, fence);
   const learnsAnew = Math.max(history.learningUntil, now + learnMs);
-  const learningUntil = knows(block) ? learnsAnew : history.learningUntil;
-  const mayEndEarly = history.mayEndEarly && !knows(block);
-  const isLost = knows(block) || (now < history.learningUntil && !mayEndEarly);
+  const learningUntil = wasThere ? learnsAnew : history.learningUntil;
+  const mayEndEarly = history.mayEndEarly && !wasThere;
+  const isLost = wasThere || (now < history.learningUntil && !mayEndEarly);
   const level = isLost ? 0 - bookable(spec) : spec.capacity;
   return {
     schema: SCHEMA,
@@ -156,7 +161,7 @@ export function createSharedLedger(block: SyncBlock, history: History): SharedLe
     rate: spec.kind === "rate" ? { level, remainder: 0, at: clock } : undefined,
     lows: [],
     cautiousUntil: spec.kind === "rate" && isLost ? now + learnMs : 0,
-    version: 0,
+    version: now,
     fence,
     since: now,
     learningUntil,

@@ -110,15 +110,16 @@ local now = meta.latest
 
 -- shared-ledger.ts: createSharedLedger
 local function create(b)
+  local was_there = b.knows and b.w_fence ~= meta.fence
   local l = { waiting = {}, slacks = {}, is_new = true }
   for _, name in ipairs(LEDGER) do l[name] = 0 end
   for _, name in ipairs({ 'kind', 'spec_version', 'capacity', 'overdraft', 'units', 'every', 'rollover',
     'carry_debt', 'start', 'stop' }) do l[name] = b[name] end
-  l.schema, l.fence, l.since, l.at, l.lost_carried = SCHEMA, meta.fence, now, 0, MAX
-  l.learning_until = b.knows and max(meta.learning_until, now + learn) or meta.learning_until
-  l.may_end_early = b.knows and 0 or meta.may_end_early
+  l.schema, l.fence, l.since, l.version, l.lost_carried = SCHEMA, meta.fence, now, now, MAX
+  l.learning_until = was_there and max(meta.learning_until, now + learn) or meta.learning_until
+  l.may_end_early = was_there and 0 or meta.may_end_early
   if l.kind == 'rate' then
-    local is_lost = b.knows or (now < meta.learning_until and l.may_end_early == 0)
+    local is_lost = was_there or (now < meta.learning_until and l.may_end_early == 0)
     l.level, l.at = is_lost and 0 - bookable(l) or l.capacity, clock
     l.cautious_until = is_lost and now + learn or 0
   end
