@@ -18,11 +18,15 @@ export interface Absent {
   readonly source?: DecisionSource;
 }
 
-/** Of enforced limits alone: others refuse nothing. `ttlMs`: for how long the units would be held. */
+/**
+ * Of enforced limits alone: others refuse nothing. `ttlMs`: for how long the units would be held. `isLook`: nothing
+ * is asked for, so only what is lost is refused, and no outage begins with it.
+ */
 export function absentUnits(
   { core, now }: Case,
-  { standings }: Decided,
+  { standings }: Pick<Decided, "standings">,
   ttlMs: DurationMs,
+  isLook = false,
 ): Absent {
   const refusals = new Map<Standing, Refusal | undefined>();
   const fallen = new Set<Standing>();
@@ -35,14 +39,14 @@ export function absentUnits(
     if (lack === "used" && !fits(standing, now)) continue; // (AB1) its own refusal says so
     if (lack === "lost") {
       isFallback = true;
-      if (core.funds.mayFallBack(lease, limit.rule.onStoreLoss, need)) {
+      if (core.funds.mayFallBack(lease, limit.rule.onStoreLoss, need, isLook)) {
         refusals.set(standing, undefined);
         fallen.add(standing); // (AB2)
       } else {
         const why = { reason: "STORE_UNAVAILABLE", waitMs } as const;
         refusals.set(standing, refusalAt(standing, why, now));
       }
-    } else {
+    } else if (!isLook) {
       const why = { reason: "LEASE_PENDING", waitMs: Math.max(1, waitMs) } as const;
       refusals.set(standing, refusalAt(standing, why, now));
     }

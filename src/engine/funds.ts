@@ -79,7 +79,8 @@ export interface Funds {
   close(lease: Lease): void;
   /** A lease of this ledger that is being closed, or was made before its period began; it is in use again. */
   held(spec: LedgerSpec): Lease | undefined;
-  mayFallBack(lease: Lease, rule: StoreLossRule, units: Units): boolean;
+  /** `isLook`: nothing is asked for, and nothing is to come of it. */
+  mayFallBack(lease: Lease, rule: StoreLossRule, units: Units, isLook: boolean): boolean;
   countFallback(lease: Lease, units: Units): void;
   /** The clock that decides periods; undefined: the wall clock. */
   periodTime(mono: number): EpochMs | undefined;

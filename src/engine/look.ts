@@ -3,6 +3,7 @@ import type { Amount, Check, Request } from "../core/operation.ts";
 import { isRejection } from "../core/rejection.ts";
 import type { CheckAnswer, Explanation } from "../core/verdict.ts";
 import type { Done } from "../ports/quota.ts";
+import { absentUnits } from "./absent.ts";
 import { isRefused, type Case, type Decided } from "./case.ts";
 import type { Core } from "./core.ts";
 import type { Lease } from "./lease.ts";
@@ -34,8 +35,10 @@ export function look(the: Case): Decided {
   the.core.funds.flush();
   const ruling = ruleEarly(the, standings);
   ruleSize(ruling, standings, the.now);
-  ruleUnits(ruling, standings, the.now);
-  return { standings, ruling };
+  const { funds } = the.core;
+  const absent = funds.isLost() ? absentUnits(the, { standings }, 0, true) : undefined;
+  ruleUnits(ruling, standings, the.now, absent?.refusals);
+  return { standings, ruling, ...absent };
 }
 
 function opinionOf({ core }: Case, decided: Decided): Opinion {

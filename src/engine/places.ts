@@ -69,10 +69,10 @@ export interface Unheard {
  * read (S31). True: the operation waits for that, and is decided in another turn.
  */
 export function hearsFirst({ funds }: Core, turn: Turn, { leases, keys, since }: Unheard): boolean {
-  if (!funds.isShared || funds.isLost()) return false;
+  if (!funds.isShared || !funds.isUp()) return false;
   const { ticket } = turn;
   const unheard = leases.filter((lease) => since !== undefined || !isHeard(lease));
-  if (!ticket && unheard.length > 0) {
+  if (!ticket && unheard.length > 0 && !funds.isLost()) {
     const wants = unheard.map((lease) => ({
       lease,
       units: 0,

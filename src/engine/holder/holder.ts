@@ -124,6 +124,9 @@ export function createHolder(options: HolderOptions): Funds {
     return stock;
   }
 
+  /** Its stock, or, where it has none, what one would be like. */
+  const seen = (lease: Lease): Stock => lease.stock ?? newStock(lease, "", state.now.mono);
+
   /** A turn begins: what a pause of this machine made worthless goes first. */
   function begin(now: Now): void {
     state.now = now;
@@ -231,8 +234,8 @@ export function createHolder(options: HolderOptions): Funds {
       if ("keys" in needs) look(state, needs.keys, ticket, resume);
       else enqueue(state, needs, ticket, resume);
     },
-    isHere: (lease, units, ttlMs) => fitsHere(state, { stock: stockOf(lease), units }, ttlMs),
-    why: (lease, units) => whyNot(state, state.stockOf(lease), units),
+    isHere: (lease, units, ttlMs) => fitsHere(state, { stock: seen(lease), units }, ttlMs),
+    why: (lease, units) => whyNot(state, seen(lease), units),
     cover(lease, units) {
       const stock = stockOf(lease);
       ripen(stock, state.now.mono);
@@ -258,7 +261,10 @@ export function createHolder(options: HolderOptions): Funds {
       stock.isSeed = false;
       return stock.lease;
     },
-    mayFallBack: (lease, rule, units) => mayFallBack(stockOf(lease), rule, units, state.now.mono),
+    mayFallBack(lease, rule, units, isLook) {
+      const stock = isLook ? { ...seen(lease) } : stockOf(lease); // (S31)
+      return mayFallBack(stock, rule, units, state.now.mono);
+    },
     countFallback: (lease, units) => countFallback(stockOf(lease), units),
     periodTime: (mono) => state.clock.at(mono),
     nextDue: () =>

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Operation } from "../../../../src/core/operation.ts";
 import type { Verdict } from "../../../../src/core/verdict.ts";
-import { aConsume, aReserve } from "../../../support/builders.ts";
+import { aCheck, aConsume, aReserve } from "../../../support/builders.ts";
 import { LEARNS, LOST } from "../../../support/endurance.ts";
 import { fleetOf, type FleetHarness } from "../../../support/fleet-harness.ts";
 import { holderWith } from "../../../support/holder-harness.ts";
@@ -59,6 +59,33 @@ describe("the store is lost", () => {
     away.up(false);
     expect(told(verdict(away))).toEqual(["STORE_UNAVAILABLE", "fallback", true]);
   });
+
+  test.each([
+    ["deny", ""],
+    ["a ceiling", ", on_store_loss: { allow: { max_units: 300, for: 1m } }"],
+    ["allow", ", on_store_loss: allow"],
+  ])(
+    "AB1, S31: with %s a look says what an operation would be told, and changes nothing",
+    (_, rule) => {
+      const fleet = fleetOf(BUDGET(rule));
+      verdict(fleet);
+      fleet.up(false);
+      fleet.clock.advance(50);
+      const kinds: readonly ((units: number) => Operation)[] = [
+        (units) => aCheck({ amounts: { usd_micros: units } }),
+        (units) => aReserve({ amounts: { usd_micros: units }, dryRun: true }),
+        spend,
+      ];
+      for (const units of [200, 900]) {
+        const [checked, tried, done] = kinds.map((kind) => told(verdict(fleet, kind(units))));
+        expect([checked, tried]).toEqual([done, done]);
+        // Nothing was ever asked of the other one: a look there opens nothing.
+        expect(told(verdict(fleet, kinds[0]?.(units), 1))).toEqual(done);
+        expect(fleet.replicas[1]?.engine.liveBuckets()).toBe(0);
+      }
+      expect(told(verdict(fleet, kinds[0]?.(1)))[0]).toBe("allow"); // of what is leased
+    },
+  );
 
   test("AB2, FB1, FB3: allow lets through, counts beyond, and the store hears of it when it is back", () => {
     const fleet = fleetOf(BUDGET(", on_store_loss: allow"));
