@@ -91,7 +91,12 @@ const DEFAULT_BOUNDS: Bounds = { reservationsPerTenant: 100_000, reservationsMax
 
 export function createEngine(options: EngineOptions): Engine {
   const { clock, telemetry, log, rng, journal } = options;
-  const outbox = createOutbox(clock, journal?.journal, (isMarked) => funds.journalLost(isMarked));
+  /** What is open and in grace is there for the next process. */
+  let isKept = journal !== undefined;
+  const outbox = createOutbox(clock, journal?.journal, (isMarked) => {
+    isKept = false;
+    funds.journalLost(isMarked);
+  });
   const persistence = journal && createPersistence();
   const watch = persistence ?? NO_WATCH;
   const funds = openFunds(options, {
@@ -199,7 +204,7 @@ export function createEngine(options: EngineOptions): Engine {
     },
     drain() {
       core.isDraining = true;
-      turn(OURSELVES, ({ now }) => expireAll(core, now));
+      turn(OURSELVES, ({ now }) => expireAll(core, now, isKept));
       outbox.flush();
       return new Promise((resolve) => {
         funds.drain(resolve);

@@ -73,11 +73,15 @@ function settleLapsed(core: Core, reservation: Reservation): void {
   for (const [meter, units] of charged) core.telemetry.charged(meter, units);
 }
 
-/** A drain settles every open reservation as expiry would (S27), and those in grace as its end would. */
-export function expireAll(core: Core, now: Now): void {
+/**
+ * A drain settles every open reservation as expiry would (S27), and those in grace as its end would. `isKept`: a
+ * journal has them; what they hold stays charged, and a late commit to the next process may still charge less (S18).
+ */
+export function expireAll(core: Core, now: Now, isKept: boolean): void {
   for (const reservation of Array.from(core.reservations.open())) {
     core.reservations.takeOut(reservation);
     expire(core, reservation, now);
   }
+  if (isKept) return;
   for (const reservation of core.reservations.lapsed()) settleLapsed(core, reservation);
 }

@@ -4,7 +4,8 @@
  *   drift   the monotonic clock goes up to 1 % fast or slow
  *   stop    SIGSTOP: the process does not run while both clocks go on
  *   stall   the virtual machine is paused: the monotonic clock stands, the wall clock has gone on when it wakes
- *   step    the wall clock jumps, as an operator's or NTP's correction does
+ *   step    the wall clock jumps, as an operator's or NTP's correction does; not back while the machine is paused:
+ *           where both clocks hide a pause nobody can know of it, and a slot may be prolonged that is another's (I6)
  *
  * What would reach a process that does not run waits; when it wakes it finds all of it at once, and in half of the
  * cases what came from outside before the timers that have fallen due: a decision must look at the clock.
@@ -51,6 +52,7 @@ export function createHost({ name, agenda, chance, drift, off }: HostOptions): H
   let wallOff = off;
   let stepped = 0;
   let paused = 0;
+  let stalls = 0;
   let mail: { readonly came: Came; readonly task: () => void }[] = [];
 
   const timer = `timer ${name}`;
@@ -69,9 +71,13 @@ export function createHost({ name, agenda, chance, drift, off }: HostOptions): H
 
   function pause(ms: number, stall: boolean): void {
     paused++;
+    if (stall) stalls++;
     const from = time();
     agenda.at(ms, `wake ${name}`, () => {
-      if (stall) stalled += time() - from;
+      if (stall) {
+        stalled += time() - from;
+        stalls--;
+      }
       paused--;
       if (paused === 0) wake();
     });
@@ -123,6 +129,7 @@ export function createHost({ name, agenda, chance, drift, off }: HostOptions): H
     stop: (ms) => pause(ms, false),
     stall: (ms) => pause(ms, true),
     stepWall(by) {
+      if (by < 0 && stalls > 0) return;
       wallOff += by;
       stepped += Math.abs(by);
     },

@@ -23,7 +23,7 @@ import type { Rng } from "../../ports/rng.ts";
 import type { SharedStore } from "../../ports/shared-store.ts";
 import { createDeadlineHeap } from "../deadline-heap.ts";
 import type { Funds } from "../funds.ts";
-import { createLease, free, rebase, type Lease } from "../lease.ts";
+import { createLease, free, isAllTold, rebase, type Lease } from "../lease.ts";
 import type { Now } from "../now.ts";
 import { register, resendDue, send, type Part, type Sent } from "./exchange.ts";
 import { countFallback, mayFallBack } from "./fallback.ts";
@@ -172,7 +172,7 @@ export function createHolder(options: HolderOptions): Funds {
     state.touched.clear();
     pumping = false;
     tellLoss(); // (LS1)
-    if (state.stocks.size === 0) drained?.(); // (HO4)
+    if (drained && isDrained(state)) drained(); // (HO4)
   }
 
   /** Blocks that may be sent now; what finds none is looked at again when an answer comes. */
@@ -286,6 +286,15 @@ export function createHolder(options: HolderOptions): Funds {
       pump();
     },
   };
+}
+
+/** All is closed but what holds units for reservations that a journal keeps; and that the store knows. */
+function isDrained({ stocks }: HolderState): boolean {
+  for (const { inFlight, lease } of stocks.values()) {
+    const isKept = lease.reserved + lease.pending > 0;
+    if (inFlight || free(lease) > 0 || !isKept || !isAllTold(lease)) return false;
+  }
+  return true;
 }
 
 /** A holder that has nothing, and has heard nothing. */

@@ -61,6 +61,10 @@ export function tend(state: HolderState, stock: Stock): Part | undefined {
   if (stock.closing && stock.lease.reserved === 0 && stock.lease.pending === 0) {
     return closing(state, stock);
   }
+  if (state.isDraining && free(stock.lease) > 0) {
+    giveAllBack(stock); // the rest is held for reservations that a journal keeps (S27)
+    return settle;
+  }
   if (stock.giveAt > 0 && mono >= stock.giveAt && mayGive(state, stock)) {
     const keep = stock.giveKeep;
     stock.giveAt = keep > 0 ? mono + KEPT : 0; // (UK5)

@@ -14,6 +14,8 @@ tenants:
     limits:
       - {name: month, meter: tokens, budget: {units: 1M, period: month}}
       - {name: slots, concurrency: {max: 3}}
+      - {name: kept, match: {action: tool.read}, meter: pages, on_expiry: charge, budget: {units: 1k, period: month}}
+      - {name: pace, match: {action: tool.read}, meter: pages, on_expiry: charge, rate: {units: 1k, every: 30d}}
 `;
 const subject = { tenant: "acme" };
 const action = { kind: "llm.completion" };
@@ -82,6 +84,32 @@ it("after SIGKILL answers, reservations and units are as they were, and nothing 
   });
   expect(last.released).toMatchObject([{ meter: "tokens", units: 80n }]);
   expect(await settledMonth(client, 150n)).toMatchObject({ quarantinedUnits: 0n });
+});
+
+it("SIGTERM keeps what on_expiry: charge has charged, and a late commit may still charge less (S18, S27)", async () => {
+  await reserve(sidecar.client);
+  const pages = (units: bigint) => [{ meter: "pages", units }];
+  const ttl = { seconds: 600n, nanos: 0 };
+  const asked = { subject, action: { kind: "tool.read" }, amounts: pages(400n), ttl };
+  const { reservationId, verdict } = await sidecar.client.call("reserve", asked);
+  expect(verdict?.decision).toBe(ALLOW);
+  sidecar.client.close();
+  const since = performance.now();
+  sidecar.command.send("SIGTERM");
+  expect((await sidecar.command.ended()).status).toBe(0);
+  expect(performance.now() - since).toBeLessThan(4_000);
+  await sidecar.start();
+  const left = async (expected: bigint): Promise<void> => {
+    for (;;) {
+      const { balances } = await sidecar.client.call("getBalance", { subject, refresh: true });
+      const ofPages = balances.filter(({ meter }) => meter === "pages");
+      if (ofPages.every(({ remainingUnits }) => remainingUnits === expected)) return;
+    }
+  };
+  await left(600n);
+  const late = await sidecar.client.call("commit", { reservationId, amounts: pages(30n) });
+  expect(late.late).toBe(true);
+  await left(970n);
 });
 
 it("what was committed a moment before SIGKILL reaches the store with the next process", async () => {

@@ -71,6 +71,59 @@ describe("PE1: what survives is what was written", () => {
   });
 });
 
+describe("S18, S27: on_expiry: charge, through drains", () => {
+  const CHARGE = tenant(
+    "{name: a, meter: tokens, on_expiry: charge, budget: {units: 1000, period: day}}, " +
+      "{name: pace, meter: pages, on_expiry: charge, rate: {units: 100, every: 30d}}",
+  );
+  const held = { amounts: { tokens: 50, pages: 50 }, ttlMs: 1_000 };
+  type Harness = ReturnType<typeof engineWith>;
+
+  async function drained({ engine, restart, clock }: Harness): Promise<void> {
+    await engine.drain();
+    restart();
+    clock.settle();
+  }
+  const used = ({ balance }: Harness): unknown[] => [
+    balance({}, "a")?.remainingUnits,
+    balance({}, "pace")?.remainingUnits,
+  ];
+
+  it.each(["expired before", "is open"])(
+    "what %s is charged once, however often",
+    async (state) => {
+      const harness = engineWith(CHARGE, withJournal);
+      harness.ok(aReserve(held));
+      if (state === "expired before") harness.clock.advance(5_000);
+      for (let n = 0; n < 3; n++) {
+        await drained(harness);
+        expect(used(harness)).toEqual([950, 50]);
+      }
+      for (let n = 0; n < 12; n++) harness.clock.advance(MINUTE);
+      expect(harness.balance({}, "a")).toMatchObject({ spentUnits: 50, remainingUnits: 950 });
+      await drained(harness);
+      expect(harness.balance({}, "a")).toMatchObject({ spentUnits: 50, remainingUnits: 950 });
+    },
+  );
+
+  it.each([
+    ["expired before", 10],
+    ["expired before", 60],
+    ["is open", 10],
+    ["is open", 60],
+  ])("what %s may still be committed with %i instead", async (state, actual) => {
+    const harness = engineWith(CHARGE, withJournal);
+    const { reservationId } = harness.ok(aReserve(held));
+    if (state === "expired before") harness.clock.advance(5_000);
+    await drained(harness);
+    const amounts = { tokens: actual, pages: actual };
+    expect(harness.ok(aCommit(reservationId, { amounts })).late).toBe(true);
+    expect(used(harness)).toEqual([1_000 - actual, 100 - actual]);
+    await drained(harness);
+    expect(used(harness)).toEqual([1_000 - actual, 100 - actual]);
+  });
+});
+
 describe("PE2: time goes on while no process runs", () => {
   it("PE2: what expired meanwhile is free, and a commit is late; later it is too late (S18, S19)", () => {
     const { ok, run, clock, restart, balance } = engineWith(DAY, withJournal);
