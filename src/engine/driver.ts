@@ -91,12 +91,7 @@ const DEFAULT_BOUNDS: Bounds = { reservationsPerTenant: 100_000, reservationsMax
 
 export function createEngine(options: EngineOptions): Engine {
   const { clock, telemetry, log, rng, journal } = options;
-  /** What is open and in grace is there for the next process. */
-  let isKept = journal !== undefined;
-  const outbox = createOutbox(clock, journal?.journal, (isMarked) => {
-    isKept = false;
-    funds.journalLost(isMarked);
-  });
+  const outbox = createOutbox(clock, journal?.journal, (isMarked) => funds.journalLost(isMarked));
   const persistence = journal && createPersistence();
   const watch = persistence ?? NO_WATCH;
   const funds = openFunds(options, {
@@ -204,7 +199,7 @@ export function createEngine(options: EngineOptions): Engine {
     },
     drain() {
       core.isDraining = true;
-      turn(OURSELVES, ({ now }) => expireAll(core, now, isKept));
+      turn(OURSELVES, ({ now }) => expireAll(core, now, outbox.keeps()));
       outbox.flush();
       return new Promise((resolve) => {
         funds.drain(resolve);

@@ -11,6 +11,8 @@ import type { Journal } from "../ports/journal.ts";
 export interface Outbox {
   /** Runs `task` when everything until now was written; at once where there is no journal. */
   send(task: () => void): void;
+  /** Whether what has been written is there for the next process. */
+  keeps(): boolean;
   /** Something may have changed: it is written soon. */
   wake(): void;
   /** Writes, and sends, now. */
@@ -25,7 +27,7 @@ export function createOutbox(
 ): Outbox {
   if (!journal) {
     const nothing = (): void => undefined;
-    return { send: (task) => task(), wake: nothing, flush: nothing };
+    return { send: (task) => task(), keeps: () => false, wake: nothing, flush: nothing };
   }
   let waiting: (() => void)[] = [];
   let isSet = false;
@@ -36,6 +38,7 @@ export function createOutbox(
       waiting.push(task);
       outbox.wake();
     },
+    keeps: () => !isLost,
     wake() {
       if (isSet) return;
       isSet = true;
