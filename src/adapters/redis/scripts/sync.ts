@@ -23,7 +23,7 @@ local function frees_ms(b)
   local l = b.ledger
   if l.kind ~= 'slots' or available(l, now) > 0 then return -1 end
   local first = math.huge
-  for _, id in ipairs(call('ZRANGE', b.index, 0, LOOKED_AT - 1)) do
+  for _, id in ipairs(call('ZRANGEBYSCORE', b.index, '-inf', '+inf', 'LIMIT', 0, LOOKED_AT)) do
     local line = id ~= b.holder and call('HGET', b.key, 'h:' .. id)
     local r = line and parse(line, RECORD)
     if r and r.state == 'live' and out_of(r) > 0 then
