@@ -136,9 +136,12 @@ export interface History {
 export const knows = ({ granted, witness }: SyncBlock): boolean =>
   granted > 0 || witness.version > 0;
 
-/** One that is not there has been lost, unless this very history has forgotten it: then nothing of it was out. */
+/**
+ * One that is not there has been lost, unless this very history has forgotten it, as it does rates and slots of which
+ * nothing is out.
+ */
 const hasLost = (block: SyncBlock, fence: number): boolean =>
-  knows(block) && block.witness.fence !== fence;
+  knows(block) && (block.spec.kind === "budget" || block.witness.fence !== fence);
 
 export function createSharedLedger(block: SyncBlock, history: History): SharedLedger {
   const { spec } = block;

@@ -7,8 +7,8 @@
  *        answer adds nothing. What is not confirmed is not credited.
  *   EX3  A timed lease is counted from when its message left first.
  *   EX4  An answer to what left before a pause says nothing about what is still good: what it grants waits for another.
- *   EX5  Of a ledger that the store may have forgotten for want of use, and of which nothing is out, we know nothing
- *        either.
+ *   EX5  Of a rate or slots that the store may have forgotten for want of use, and of which nothing is out, we know
+ *        nothing either.
  */
 import type { BlockReply, SyncBlock, SyncMessage, SyncReply } from "../../core/lease/message.ts";
 import type { Units } from "../../core/units.ts";
@@ -339,9 +339,16 @@ function startAnew(state: HolderState, taken: readonly Stock[]): void {
   }
 }
 
-/** Nothing of it is out here, the store has heard of all of it, and may have forgotten the ledger since. */
+/**
+ * Nothing of it is out here, the store has heard of all of it, and may have forgotten the ledger since. Of budgets it
+ * forgets none that may still be settled; what was used of them must be told again when it is lost.
+ */
 const isBygone = ({ goneAt, lease }: Stock, mono: number): boolean =>
-  mono >= goneAt && outHere(lease) === 0 && lease.holds === 0 && isAllTold(lease);
+  lease.spec.kind !== "budget" &&
+  mono >= goneAt &&
+  outHere(lease) === 0 &&
+  lease.holds === 0 &&
+  isAllTold(lease);
 
 /** Who says that it knew of the ledger says that the store has lost it. */
 function forgetToo(state: HolderState, stock: Stock): void {

@@ -365,14 +365,11 @@ function firstOf({ lease }: Stock, { need }: Asking, { mono, waitsFor }: Moment)
 }
 
 /** How long the ledger is of use: past its end a late commit may still come (S19). */
-function lifeOf(stock: Stock, openMs: number, { mono, at, ttlMs, graceMs }: Moment): number {
-  const { spec, holds, usedAt } = stock.lease;
+function lifeOf(stock: Stock, openMs: number, { at, ttlMs, graceMs }: Moment): number {
+  const { spec } = stock.lease;
   const beyond = ttlMs + graceMs + openMs;
   if (spec.kind === "budget") {
-    if (spec.idleMs !== undefined) {
-      const unused = Math.ceil(Math.max(0, usedAt + spec.idleMs - mono));
-      return Math.max(unused, beyond, holds > 0 ? openMs + GRACE : 0);
-    }
+    if (spec.idleMs !== undefined) return spec.idleMs + GRACE + beyond;
     return Math.max(0, spec.end - at) + GRACE + stock.longestTtl + beyond;
   }
   // Longer than all leases of it: then a store whose clock is set ahead finds it, and learns who is there.

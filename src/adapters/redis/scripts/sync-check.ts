@@ -110,7 +110,7 @@ local now = meta.latest
 
 -- shared-ledger.ts: createSharedLedger
 local function create(b)
-  local was_there = b.knows and b.w_fence ~= meta.fence
+  local was_there = b.knows and (b.kind == 'budget' or b.w_fence ~= meta.fence)
   local l = { waiting = {}, slacks = {}, is_new = true }
   for _, name in ipairs(LEDGER) do l[name] = 0 end
   for _, name in ipairs({ 'kind', 'spec_version', 'capacity', 'overdraft', 'units', 'every', 'rollover',

@@ -242,39 +242,6 @@ tenants:
   expect(verdictOf(short).decision).toBe("allow");
 });
 
-describe("policy.md: a bucket that lives once is dropped after its ttl without use, in a fleet too", () => {
-  const run = `
-revision: 1
-tenants:
-  acme:
-    uid: acme-1
-    limits: [{ name: run, meter: usd_micros, budget: { units: 100, period: once, ttl: 2m } }]
-`;
-  /** As another sidecar sees it. */
-  function leftAfter(fleet: FleetHarness, ms: number): number | undefined {
-    fleet.clock.advance(ms);
-    const seen = fleet.replicas[1]?.balances({});
-    fleet.clock.advance(20);
-    return moneyOf(seen)?.remainingUnits;
-  }
-
-  test("with what it had used", () => {
-    const fleet = fleetOf(run);
-    fleet.replicas[0]?.run(aConsume(dollars(100)));
-    expect([leftAfter(fleet, 119_000), leftAfter(fleet, 2_000)]).toEqual([0, 100]);
-  });
-
-  test("S19: but not while a reservation of it can still be settled", () => {
-    const fleet = fleetOf(run);
-    fleet.replicas[0]?.run(aReserve({ ...dollars(100), ttlMs: 10_000 }));
-    fleet.clock.advance(20);
-    fleet.replicas[0]?.run(aConsume({ ...dollars(40), alreadySpent: true }));
-    const seen = [leftAfter(fleet, 9_000), leftAfter(fleet, 300_000), leftAfter(fleet, 290_000)];
-    expect(seen).toEqual([-40, 60, 60]);
-    expect(leftAfter(fleet, 700_000)).toBe(100);
-  });
-});
-
 describe("S15: slots that another sidecar of the fleet holds", () => {
   /** Both are taken there, for 45 s and for 20 s, after one for an hour has gone again. */
   function taken(): FleetHarness {
