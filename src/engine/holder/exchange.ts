@@ -7,19 +7,17 @@
  *        answer adds nothing. What is not confirmed is not credited.
  *   EX3  A timed lease is counted from when its message left first.
  *   EX4  An answer to what left before a pause says nothing about what is still good: what it grants waits for another.
- *   EX5  Of a rate or slots that the store may have forgotten for want of use, and of which nothing is out, we know
- *        nothing either.
  */
 import type { BlockReply, SyncBlock, SyncMessage, SyncReply } from "../../core/lease/message.ts";
 import type { Units } from "../../core/units.ts";
 import type { StoreFault } from "../../ports/lease-store.ts";
 import type { Timed } from "../deadline-heap.ts";
 import { isFault } from "../funds.ts";
-import { heardAt, isAllTold, noteTold, outHere, rebase } from "../lease.ts";
+import { heardAt, noteTold, outHere, rebase } from "../lease.ts";
 import { hearLoss } from "./loss.ts";
 import { about, storeTime, type HolderState, type Waiting } from "./state.ts";
 import { endSilence, isDust, noteGrant } from "./scarcity.ts";
-import { blockOf, credit, endOfLease, freeze, HORIZON, thaw, UNKNOWN } from "./stock.ts";
+import { blockOf, credit, endOfLease, freeze, HORIZON, thaw } from "./stock.ts";
 import type { Asking, Stock } from "./stock.ts";
 import { DRIFT } from "./store-clock.ts";
 
@@ -61,7 +59,6 @@ export function send(state: HolderState, parts: readonly Part[], waiting?: Waiti
   const waitsFor = waiting?.ttlMs ?? Infinity;
   const moment = { mono: now.mono, at: storeTime(state), ...terms, waitsFor };
   const stocks = parts.map(({ stock }) => stock);
-  for (const stock of stocks) if (isBygone(stock, now.mono)) forgetToo(state, stock); // (EX5)
   const sent: Sent = {
     message: {
       holder: state.identity,
@@ -264,7 +261,6 @@ function hearView(state: HolderState, stock: Stock, { sent, block, said }: Heard
   if (!stock.dry && view.available >= stock.quietFrom) endSilence(stock);
   if (said.horizonMs >= 0) stock.horizon = said.horizonMs;
   stock.holders = said.holders;
-  stock.goneAt = endOfLease(sent.sentAt, said.lifeMs);
   stock.freesAt = said.freesMs < 0 ? Infinity : mono + said.freesMs;
   stock.takenUntil = mono + said.lifeMs - 2 * sent.message.terms.ttlMs; // so long the dead keep theirs
 }
@@ -337,24 +333,6 @@ function startAnew(state: HolderState, taken: readonly Stock[]): void {
     }
     beginAnew(state, stock);
   }
-}
-
-/**
- * Nothing of it is out here, the store has heard of all of it, and may have forgotten the ledger since. Of budgets it
- * forgets none that may still be settled; what was used of them must be told again when it is lost.
- */
-const isBygone = ({ goneAt, lease }: Stock, mono: number): boolean =>
-  lease.spec.kind !== "budget" &&
-  mono >= goneAt &&
-  outHere(lease) === 0 &&
-  lease.holds === 0 &&
-  isAllTold(lease);
-
-/** Who says that it knew of the ledger says that the store has lost it. */
-function forgetToo(state: HolderState, stock: Stock): void {
-  beginAnew(state, stock);
-  stock.witness = UNKNOWN;
-  stock.goneAt = Infinity;
 }
 
 /** The same ledger under a new name: nothing that was granted is ours. */

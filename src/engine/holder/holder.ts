@@ -31,7 +31,7 @@ import { createLeaseIds, heirOf, newHolder } from "./identity.ts";
 import { endSilence, hearNews } from "./scarcity.ts";
 import { comeBack, createLossTeller, lossEnds, whyLost } from "./loss.ts";
 import { isLost, noteTtl, type HolderState } from "./state.ts";
-import { freeze, isTimed, newStock, ripen, type Stock } from "./stock.ts";
+import { freeze, newStock, ripen, type Stock } from "./stock.ts";
 import { ask, couldCover, enqueue, look, nextOfWaiters, whyNot } from "./asking.ts";
 import { createStoreClock } from "./store-clock.ts";
 import { createHolderKeeper, nameOf, predecessor, retireAll, succeed } from "./succession.ts";
@@ -136,7 +136,6 @@ export function createHolder(options: HolderOptions): Funds {
     for (const sent of state.sent) sent.isOld = true;
     for (const stock of state.stocks.values()) {
       freeze(stock);
-      if (isTimed(stock)) stock.goneAt = -Infinity;
       register(state, stock);
     }
   }

@@ -58,8 +58,6 @@ export interface Stock extends Timed {
   takenUntil: number;
   /** Slots: when the first that another one has comes free (mono); Infinity: not known. */
   freesAt: number;
-  /** The store may have forgotten the ledger by then, if nobody has used it meanwhile (mono). */
-  goneAt: number;
   /** Longest ttl of a reservation on it. */
   longestTtl: number;
   /** The longest that was asked for of late (ST5), and when (mono). */
@@ -117,8 +115,7 @@ export interface Stock extends Timed {
 }
 
 const NEVER = -Infinity;
-/** Nothing was heard of the ledger. */
-export const UNKNOWN: Witness = { fence: 0, version: 0, used: 0, carried: 0 };
+const UNKNOWN: Witness = { fence: 0, version: 0, used: 0, carried: 0 };
 
 /** Ledgers are named by whose they are first. */
 export const uidOf = (key: string): string => key.slice(0, key.indexOf("\0"));
@@ -141,7 +138,6 @@ export const newStock = (lease: Lease, id: string, mono: number): Stock => ({
   coveredUntil: NEVER,
   takenUntil: NEVER,
   freesAt: Infinity,
-  goneAt: Infinity,
   longestTtl: 0,
   lately: { ttlMs: 0, at: NEVER },
   toldVersion: lease.spec.version,

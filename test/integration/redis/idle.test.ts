@@ -28,7 +28,7 @@ function storeAt(address: string): StoreConfig {
 }
 
 test(
-  "EX5: two sidecars that used it both find it full again, and take nothing for lost (S13, S17)",
+  "SH6: two sidecars that used it both find it full again, and take nothing for lost (S13, S17)",
   { timeout: 90_000 },
   async ({ onTestFinished }) => {
     const server = await startRedis();

@@ -37,7 +37,7 @@ function useAll(fleet: FleetHarness, operation: Operation = aConsume(some)): rea
   });
 }
 
-describe.each(Object.keys(LIMITS) as (keyof typeof LIMITS)[])("EX5: a %s that idles", (kind) => {
+describe.each(Object.keys(LIMITS) as (keyof typeof LIMITS)[])("SH6: a %s that idles", (kind) => {
   test.each([15, 17, 20, 25, 30, 45, 59, 70, 100])(
     "for %i s is as good as new, and nothing is taken for lost (S13, S17)",
     (seconds) => {

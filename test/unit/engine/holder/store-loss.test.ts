@@ -84,6 +84,13 @@ describe("the store is lost", () => {
         expect(fleet.replicas[1]?.engine.liveBuckets()).toBe(0);
       }
       expect(told(verdict(fleet, kinds[0]?.(1)))[0]).toBe("allow"); // of what is leased
+      // The minute of the ceiling begins with the first operation, not with a look.
+      const later = fleetOf(BUDGET(rule));
+      verdict(later);
+      later.up(false);
+      const looked = told(verdict(later, kinds[0]?.(250)));
+      later.clock.advance(61_000);
+      expect(told(verdict(later, spend(250)))).toEqual(looked);
     },
   );
 
