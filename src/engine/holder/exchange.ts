@@ -255,7 +255,9 @@ function hearView(state: HolderState, stock: Stock, { sent, block, said }: Heard
   stock.learningUntil = said.learningMs > 0 ? mono + said.learningMs : -Infinity;
   if (!view.rate) hearLoss(state, stock, fence);
   if (isSooner) askLearning(state, stock);
-  stock.shown = view.available;
+  // A hint that came meanwhile may be the later news: it took another way.
+  stock.shown =
+    stock.shownAt > sent.sentAt ? Math.max(stock.shown, view.available) : view.available;
   stock.shownAt = mono;
   stock.dry = view.rate === undefined && said.horizonMs === 0 && isDust(stock, view.available);
   if (!stock.dry && view.available >= stock.quietFrom) endSilence(stock);
