@@ -28,6 +28,19 @@ test.each(DIRECTIONS)(
   60_000,
 );
 
+test.each([
+  ["calm", 1_700_216],
+  ["E0", 1_407_618],
+  ["E1", 1_603_360],
+  ["E3", 1_602_948],
+] as const)(
+  "%s seed %i, which once did, violates nothing",
+  async (environment, seed) => {
+    expect((await run({ seed, environment })).violation).toBe("");
+  },
+  60_000,
+);
+
 test("a seed is the same run each time, and another seed is another one", async () => {
   const environment = "E1";
   const [first, again, other] = [
