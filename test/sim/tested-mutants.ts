@@ -222,7 +222,7 @@ export const TESTED_MUTANTS: readonly Mutant[] = [
     rule: "HS5: what moves to a new lease is known there before it goes back",
     test: "test/unit/engine/holder/succession.test.ts",
     file: `${HOLDER}upkeep.ts`,
-    find: "if (heir && !heir.heard) {",
+    find: "if (heir && isThere && !heir.heard) {",
     replace: "if (heir && mono < 0) {",
   },
   {

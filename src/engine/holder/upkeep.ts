@@ -106,7 +106,8 @@ function sow(state: HolderState, stock: Stock): void {
 function retiring(stock: Stock, mono: number): Part | undefined {
   if (mono < stock.settleAt) return undefined;
   const { heir, lease } = stock;
-  if (heir && !heir.heard) {
+  const isThere = heir?.lease.stock === heir; // one that was closed meanwhile has told all that it took over
+  if (heir && isThere && !heir.heard) {
     stock.settleAt = mono + ASK_AGAIN;
     return undefined;
   }
