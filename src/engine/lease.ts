@@ -116,6 +116,13 @@ export const createLease = (
   stock: undefined,
 });
 
+/** When the first of those who hold it expires (mono); Infinity: nobody does. Without sorting: each refusal asks. */
+export function firstEnd({ takers }: Lease): number {
+  let first = Infinity;
+  for (const { deadline } of takers) first = Math.min(first, deadline);
+  return first;
+}
+
 /** Units that were granted here, and may not be spent yet: they have to accrue, or the store to be heard. */
 export function booked({ stock }: Lease): Units {
   if (!stock) return 0;

@@ -11,7 +11,16 @@ import { waitFor } from "../core/limit/rate.ts";
 import type { DurationMs } from "../core/time.ts";
 import { MAX_UNITS, type Units } from "../core/units.ts";
 import type { DenyReason, LimitStatus } from "../core/verdict.ts";
-import { available, booked, comingBack, debt, free, settled, type Lease } from "./lease.ts";
+import {
+  available,
+  booked,
+  comingBack,
+  debt,
+  firstEnd,
+  free,
+  settled,
+  type Lease,
+} from "./lease.ts";
 import type { Now } from "./now.ts";
 
 export interface Standing {
@@ -143,7 +152,7 @@ const BY_WAY_MS: DurationMs = 100;
 function slotWait(lease: Lease, { mono }: Now): number | undefined {
   if (lease.spec.capacity === 0) return undefined;
   const needed = 1 - available(lease, mono);
-  const end = needed === 1 ? firstEnd(lease, mono) : endsOf(lease)[needed - 1];
+  const end = needed === 1 ? firstFree(lease, mono) : endsOf(lease)[needed - 1];
   const until = end ?? lease.stock?.takenUntil;
   return until === undefined ? undefined : Math.max(1, until - mono);
 }
@@ -151,10 +160,10 @@ function slotWait(lease: Lease, { mono }: Now): number | undefined {
 const endsOf = ({ takers }: Lease): readonly number[] =>
   Array.from(takers, ({ deadline }) => deadline).sort((a, b) => a - b);
 
-/** The same without sorting: this is asked at each refusal. */
-function firstEnd({ takers, stock }: Lease, mono: number): number | undefined {
-  let first = stock ? Math.max(stock.freesAt, mono + BY_WAY_MS) : Infinity;
-  for (const { deadline } of takers) first = Math.min(first, deadline);
+/** Here, or with another sidecar. */
+function firstFree(lease: Lease, mono: number): number | undefined {
+  const there = lease.stock ? Math.max(lease.stock.freesAt, mono + BY_WAY_MS) : Infinity;
+  const first = Math.min(there, firstEnd(lease));
   return first === Infinity ? undefined : first;
 }
 

@@ -15,7 +15,7 @@ import type { Closing, SyncBlock, Witness } from "../../core/lease/message.ts";
 import type { DurationMs } from "../../core/time.ts";
 import { MAX_UNITS, type Units } from "../../core/units.ts";
 import type { Timed } from "../deadline-heap.ts";
-import { booked, free, type Lease } from "../lease.ts";
+import { booked, firstEnd, free, type Lease } from "../lease.ts";
 import { GRACE } from "../reservations.ts";
 import { demandAt, forecast, newDemand, type Demand } from "./demand.ts";
 import type { Sent } from "./exchange.ts";
@@ -355,8 +355,7 @@ function openFor(stock: Stock, { mono, ttlMs }: Moment): number {
 /** Until the first slot comes free here by itself; 0: one is idle. */
 function firstOf({ lease }: Stock, { need }: Asking, { mono, waitsFor }: Moment): DurationMs {
   if (lease.spec.kind !== "slots" || free(lease) > 0) return 0;
-  let first = need > 0 ? mono + waitsFor : Infinity;
-  for (const { deadline } of lease.takers) first = Math.min(first, deadline);
+  const first = Math.min(need > 0 ? mono + waitsFor : Infinity, firstEnd(lease));
   return first === Infinity ? 0 : Math.ceil(Math.max(0, first - mono) / (1 - DRIFT)) + 1;
 }
 

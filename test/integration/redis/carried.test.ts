@@ -1,12 +1,11 @@
 /** What a period brought into the next one, on a store that loses its data while every sidecar lives. */
 import { isDeepStrictEqual } from "node:util";
 import { beforeEach, expect, test } from "vitest";
-import { isProblem, parseStoreUrl } from "../../../src/adapters/redis/store-url.ts";
-import type { StoreConfig } from "../../../src/compose/store-config.ts";
 import { Decision } from "../../../src/gen/imprest/v1/quota.ts";
 import { eventually } from "../../support/eventually.ts";
 import { noRedis, redisCli } from "../../support/redis-client.ts";
 import { startRedis } from "../../support/redis-server.ts";
+import { redisStoreAt } from "../../support/redis-store.ts";
 import { startSidecar, type RunningSidecar } from "../../support/running-sidecar.ts";
 
 /** Longer than a store listens after a loss, and than a machine under load needs to begin. */
@@ -22,12 +21,6 @@ plans:
 `;
 
 beforeEach(({ skip }) => skip(noRedis !== undefined, noRedis));
-
-function storeAt(address: string): StoreConfig {
-  const url = parseStoreUrl(address);
-  if (isProblem(url)) throw new Error(url.found);
-  return { kind: "redis", url, passwordFile: "", confirm: "auto", fencing: "replid" };
-}
 
 /** Who owes is refused all else, too. */
 const DEBTOR = { subject: { tenant: "debtor" } };
@@ -67,7 +60,7 @@ test(
     const server = await startRedis();
     onTestFinished(() => server.stop());
     async function start(holder: string): Promise<RunningSidecar> {
-      const running = await startSidecar(POLICY, { store: storeAt(server.url), holder });
+      const running = await startSidecar(POLICY, { store: redisStoreAt(server.url), holder });
       onTestFinished(() => running.close());
       return running;
     }

@@ -1,12 +1,11 @@
 /** A rate that nobody uses for a while is forgotten by the server itself; its sidecars still know it. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeEach, expect, test } from "vitest";
-import { isProblem, parseStoreUrl } from "../../../src/adapters/redis/store-url.ts";
-import type { StoreConfig } from "../../../src/compose/store-config.ts";
 import { Decision } from "../../../src/gen/imprest/v1/quota.ts";
 import { eventually } from "../../support/eventually.ts";
 import { noRedis, redisCli } from "../../support/redis-client.ts";
 import { startRedis } from "../../support/redis-server.ts";
+import { redisStoreAt } from "../../support/redis-store.ts";
 import { startSidecar, type RunningSidecar } from "../../support/running-sidecar.ts";
 
 const POLICY = `
@@ -21,12 +20,6 @@ plans:
 
 beforeEach(({ skip }) => skip(noRedis !== undefined, noRedis));
 
-function storeAt(address: string): StoreConfig {
-  const url = parseStoreUrl(address);
-  if (isProblem(url)) throw new Error(url.found);
-  return { kind: "redis", url, passwordFile: "", confirm: "auto", fencing: "replid" };
-}
-
 test(
   "SH6: two sidecars that used it both find it full again, and take nothing for lost (S13, S17)",
   { timeout: 90_000 },
@@ -35,7 +28,7 @@ test(
     onTestFinished(() => server.stop());
     const sidecars: RunningSidecar[] = [];
     for (const holder of ["one", "other"]) {
-      const one = await startSidecar(POLICY, { store: storeAt(server.url), holder });
+      const one = await startSidecar(POLICY, { store: redisStoreAt(server.url), holder });
       onTestFinished(() => one.close());
       sidecars.push(one);
     }

@@ -3,14 +3,13 @@
  * refused for so long that they are silent for seconds are served at once.
  */
 import { beforeEach, expect, test } from "vitest";
-import { isProblem, parseStoreUrl } from "../../../src/adapters/redis/store-url.ts";
 import { visitStore, type Operation } from "../../../src/adapters/redis/visit.ts";
 import { createRng } from "../../../src/adapters/system/rng.ts";
-import type { StoreConfig } from "../../../src/compose/store-config.ts";
 import { Decision } from "../../../src/gen/imprest/v1/quota.ts";
 import { eventually } from "../../support/eventually.ts";
 import { noRedis } from "../../support/redis-client.ts";
 import { startRedis } from "../../support/redis-server.ts";
+import { redisStoreAt, type RedisConfig } from "../../support/redis-store.ts";
 import { type RunningSidecar, startSidecar } from "../../support/running-sidecar.ts";
 
 /** Sidecars are refused until they are silent. */
@@ -32,14 +31,6 @@ plans:
     limits:
       - {name: month, meter: tokens, budget: {units: ${units}, period: month}}
 `;
-
-type RedisConfig = Extract<StoreConfig, { kind: "redis" }>;
-
-function storeAt(address: string): RedisConfig {
-  const url = parseStoreUrl(address);
-  if (isProblem(url)) throw new Error(url.found);
-  return { kind: "redis", url, passwordFile: "", confirm: "auto", fencing: "replid" };
-}
 
 interface Member extends RunningSidecar {
   /** Whether it is admitted. */
@@ -70,7 +61,7 @@ async function exhausted(
 ): Promise<{ readonly store: RedisConfig; readonly members: readonly Member[] }> {
   const server = await startRedis();
   ending.onTestFinished(() => server.stop());
-  const store = storeAt(server.url);
+  const store = redisStoreAt(server.url);
   const members = [await join(ending, store), await join(ending, store)];
   await eventually(async () => (await members[0]?.spend(100n)) === true);
   return { store, members };

@@ -2,11 +2,10 @@
 import { beforeEach, expect, test } from "vitest";
 import { Decision, DenyReason } from "../../../src/gen/imprest/v1/quota.ts";
 import { ConfigurationError } from "../../../src/compose/sidecar-config.ts";
-import type { StoreConfig } from "../../../src/compose/store-config.ts";
-import { isProblem, parseStoreUrl } from "../../../src/adapters/redis/store-url.ts";
 import { LEARNS } from "../../support/endurance.ts";
 import { noRedis, redisCli } from "../../support/redis-client.ts";
 import { freePort, startRedis } from "../../support/redis-server.ts";
+import { redisStoreAt } from "../../support/redis-store.ts";
 import { type RunningSidecar, startSidecar } from "../../support/running-sidecar.ts";
 import { eventually } from "../../support/eventually.ts";
 
@@ -28,14 +27,8 @@ plans:
       - {name: month, meter: tokens, budget: {units: ${units}, period: month}}
 `;
 
-function storeAt(address: string): StoreConfig {
-  const url = parseStoreUrl(address);
-  if (isProblem(url)) throw new Error(url.found);
-  return { kind: "redis", url, passwordFile: "", confirm: "auto", fencing: "replid" };
-}
-
 async function startOne(ending: Ending, address: string, holder: string): Promise<RunningSidecar> {
-  const running = await startSidecar(policy(100), { store: storeAt(address), holder });
+  const running = await startSidecar(policy(100), { store: redisStoreAt(address), holder });
   ending.onTestFinished(() => running.close());
   return running;
 }
@@ -141,7 +134,7 @@ test.concurrent(
   "with a shared store a policy needs a revision, and a higher one for other content",
   PATIENT,
   async (ending) => {
-    const store = storeAt(`redis://127.0.0.1:${await freePort()}`);
+    const store = redisStoreAt(`redis://127.0.0.1:${await freePort()}`);
     const unnumbered = policy(100).replace("revision: 1\n", "");
     const refused = startSidecar(unnumbered, { store });
     await expect(refused).rejects.toThrow(ConfigurationError);
@@ -162,7 +155,7 @@ test.concurrent(
   "a password file that cannot be read is a configuration error",
   PATIENT,
   async () => {
-    const store = { ...storeAt("redis://127.0.0.1:1"), passwordFile: "/nowhere/password" };
+    const store = { ...redisStoreAt("redis://127.0.0.1:1"), passwordFile: "/nowhere/password" };
     await expect(startSidecar(policy(1), { store })).rejects.toThrow("/nowhere/password");
   },
 );

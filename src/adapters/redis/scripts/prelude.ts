@@ -264,6 +264,7 @@ local function figures_of(l, now)
     l.remainder, l.at)
 end
 
+-- inspect.ts: predecessorOf
 local function member_figures(m)
   return string.format(FIGURES, 'budget', 0, m.capacity, m.overdraft, 0, 1, m.rollover, m.carry_debt, m.start, m.stop,
     0, m.settled, 0, m.owed, m.carried + 0, 0, 0, 0)
